@@ -1,0 +1,86 @@
+//! The one error type of the crate.
+
+use std::fmt;
+use std::io;
+use std::path::Path;
+
+/// A `Result` with the crate's [`Error`].
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// Everything that can go wrong on a user's side: files, values in the configuration, the disk, the terminal.
+///
+/// A problem always answers four questions, so that no message leaves its reader stuck.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Error {
+    /// Something is wrong with what the user gave.
+    Problem {
+        /// The file, field or argument.
+        place: String,
+        /// What was found there.
+        found: String,
+        /// What was expected instead.
+        expected: String,
+        /// What to do next.
+        next: String,
+    },
+    /// Whoever read our standard output has gone (`make run | head -1`): stop, and say nothing.
+    ClosedPipe,
+}
+
+impl Error {
+    /// A problem at `place` (a file, a field of the configuration, an argument): what was `found`, what was
+    /// `expected`, and what to do `next`.
+    pub fn new(
+        place: impl fmt::Display,
+        found: impl Into<String>,
+        expected: impl Into<String>,
+        next: impl Into<String>,
+    ) -> Self {
+        Error::Problem { place: place.to_string(), found: found.into(), expected: expected.into(), next: next.into() }
+    }
+
+    /// What the operating system said when `path` was read.
+    pub fn reading(path: &Path, error: &io::Error) -> Self {
+        let next = match error.kind() {
+            io::ErrorKind::NotFound => "check the path",
+            io::ErrorKind::PermissionDenied => "check who may read it",
+            _ => "check the disk and try again",
+        };
+        Error::new(path.display(), format!("reading failed: {error}"), "a file that can be read", next)
+    }
+
+    /// What the operating system said when `path` was written.
+    pub fn writing(path: &Path, error: &io::Error) -> Self {
+        let next = match error.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "make room on the disk, or write elsewhere",
+            _ => "check that the folder exists and may be written, or write elsewhere",
+        };
+        Error::new(path.display(), format!("writing failed: {error}"), "a place that can be written", next)
+    }
+
+    /// What the operating system said when a line was printed; a closed pipe is no problem.
+    pub fn printing(error: &io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::BrokenPipe => Error::ClosedPipe,
+            _ => Error::new(
+                "standard output",
+                format!("writing failed: {error}"),
+                "a terminal, file or pipe that takes our lines",
+                "check where the output goes",
+            ),
+        }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Error::Problem { place, found, expected, next } => {
+                write!(f, "{place}: found {found}; expected {expected}; {next}")
+            }
+            Error::ClosedPipe => f.write_str("standard output was closed"),
+        }
+    }
+}
+
+impl std::error::Error for Error {}
