@@ -1,3 +1,5 @@
 //! A handwritten-digit classifier from nothing: a multi-layer perceptron on MNIST, on the standard library alone.
 
 pub mod error;
+pub mod kernel;
+pub mod matrix;

@@ -1,0 +1,493 @@
+//! The SIMD kernels: one matrix product, written once, instantiated for each instruction set.
+//!
+//! # The product, for someone who has never seen a GEMM
+//!
+//! `C ← β·C + A·B`, with `A: m × k`, `B: k × n`, `C: m × n`. The textbook's three loops read two numbers from memory
+//! for each multiply-add, and a processor can do far more multiply-adds than reads. So we compute a small *tile* of
+//! `C`, some rows by some columns, that stays in registers while `k` goes by:
+//!
+//! ```text
+//!                     b[k][j..]          two vectors of a row of B, each read once …
+//!                 ┌───────┬───────┐
+//!                 └───────┴───────┘
+//!  a[i+0][k] ▪    │ acc00 │ acc01 │      … and used for every row of the tile;
+//!  a[i+1][k] ▪    │ acc10 │ acc11 │      one number of A, copied to all lanes ("splat"),
+//!  a[i+2][k] ▪    │ acc20 │ acc21 │      is used for both vectors: acc += splat(a) · b
+//!      ⋮                 ⋮
+//! ```
+//!
+//! With 6 rows × 2 vectors of 8 lanes, 8 reads feed 96 multiply-adds. The tile has as many accumulators as the
+//! registers hold beside the vectors of `B` and the splat: a processor starts two vector multiply-adds a cycle but
+//! takes four cycles for each, so at least eight independent ones must be under way. A tile that does not fit goes
+//! through memory at each step and is twenty times slower; that is why its shape is a compile-time constant.
+//!
+//! Around the tile are three loops: over blocks of `k`, so that the rows of `B` in use stay in the nearest cache; over
+//! the rows of `C`, a strip of tiles at a time; over the tiles of the strip. Nothing is packed: a batch has few rows,
+//! so a copy of `B` would be read too few times to pay for itself.
+//!
+//! # The bits
+//!
+//! Each element of `C` is `β·c`, then one fused multiply-add for each `k`, in order. No loop above changes that
+//! order, and a lane is an element, so AVX2, AVX-512 and a naive loop of [`f32::mul_add`] give the same bits. The
+//! portable kernel does so too where the target has a fused multiply-add in every processor (aarch64); elsewhere it
+//! multiplies and adds with two roundings ([`Kernel::is_fused`]), because `mul_add` would be a slow library call.
+
+#![allow(unsafe_code)]
+
+use std::fmt;
+
+/// An instruction set that this processor has. Only [`Kernel::supported`] makes one, so to hold one is the proof.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Kernel(InstructionSet);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum InstructionSet {
+    #[cfg(target_arch = "x86_64")]
+    Avx512,
+    #[cfg(target_arch = "x86_64")]
+    Avx2,
+    Portable,
+}
+
+impl Kernel {
+    /// The kernels that this processor can run, the fastest first; the last is the portable one, which all can.
+    pub fn supported() -> Vec<Kernel> {
+        let mut kernels = Vec::new();
+        #[cfg(target_arch = "x86_64")]
+        if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
+            if is_x86_feature_detected!("avx512f") {
+                kernels.push(Kernel(InstructionSet::Avx512));
+            }
+            kernels.push(Kernel(InstructionSet::Avx2));
+        }
+        kernels.push(Kernel(InstructionSet::Portable));
+        kernels
+    }
+
+    /// The fastest kernel of this processor.
+    pub fn best() -> Kernel {
+        Kernel::supported()[0]
+    }
+
+    /// Whether a multiply-add rounds once; all such kernels give the same bits.
+    pub fn is_fused(self) -> bool {
+        self != Kernel(InstructionSet::Portable) || Portable::FUSED
+    }
+
+    /// Runs `operation`, compiled for this kernel's instruction set.
+    pub fn run<O: Operation>(self, operation: O) -> O::Output {
+        // SAFETY: a `Kernel` is only made once the processor was seen to have its instruction set.
+        unsafe {
+            match self.0 {
+                #[cfg(target_arch = "x86_64")]
+                InstructionSet::Avx512 => Avx512::run(operation),
+                #[cfg(target_arch = "x86_64")]
+                InstructionSet::Avx2 => Avx2::run(operation),
+                InstructionSet::Portable => Portable::run(operation),
+            }
+        }
+    }
+}
+
+impl fmt::Display for Kernel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", self.0)
+    }
+}
+
+/// Work that is written once and compiled for each instruction set. Mark `run` and all that it calls
+/// `#[inline(always)]`: what is not inlined is compiled for the oldest processor.
+pub trait Operation {
+    /// What the work returns.
+    type Output;
+    /// The work, in terms of `S`.
+    fn run<S: Simd>(self) -> Self::Output;
+}
+
+/// What the kernels need of an instruction set.
+///
+/// # Safety
+/// The unsafe functions need a processor with that instruction set, and the first `count` numbers behind a pointer
+/// to be there.
+#[allow(missing_docs, clippy::missing_safety_doc)] // the names say what they are, and the safety is the same for all
+pub trait Simd {
+    type Vector: Copy;
+    const LANES: usize;
+    /// Rows of a tile: with two vectors a row, what the registers hold.
+    const TILE_ROWS: usize;
+    /// Runs an operation as a function of its own, compiled for this instruction set.
+    unsafe fn run<O: Operation>(operation: O) -> O::Output;
+    /// `a·b + c` of single numbers, rounded as `multiply_add` rounds.
+    fn mul_add(a: f32, b: f32, c: f32) -> f32;
+    unsafe fn splat(number: f32) -> Self::Vector;
+    /// The first `count` lanes from memory, the others zero; all of them with `count ≥ LANES`.
+    unsafe fn load(count: usize, from: *const f32) -> Self::Vector;
+    /// The first `count` lanes to memory.
+    unsafe fn store(count: usize, to: *mut f32, vector: Self::Vector);
+    unsafe fn multiply(a: Self::Vector, b: Self::Vector) -> Self::Vector;
+    /// `a·b + c`
+    unsafe fn multiply_add(a: Self::Vector, b: Self::Vector, c: Self::Vector) -> Self::Vector;
+}
+
+/// `C ← β·C + A·B` on flat row-major slices; see the module's head.
+pub(crate) struct Product<'a> {
+    /// Rows of `A` and `C`.
+    pub m: usize,
+    /// Columns of `B` and `C`.
+    pub n: usize,
+    /// Columns of `A`, rows of `B`.
+    pub k: usize,
+    /// `m × k`, or `k × m` if it is to be transposed
+    pub a: &'a [f32],
+    pub transpose_a: bool,
+    /// `k × n`
+    pub b: &'a [f32],
+    pub beta: f32,
+    /// `m × n`
+    pub c: &'a mut [f32],
+}
+
+/// Steps of `k` in a block.
+const DEPTH: usize = 64;
+
+impl Operation for Product<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self) {
+        let Product { m, n, k, a, transpose_a, b, beta, c } = self;
+        assert!(a.len() == m * k && b.len() == k * n && c.len() == m * n);
+        if m == 0 || n == 0 {
+            return;
+        }
+        let panels = n / (2 * S::LANES);
+        let j = panels * 2 * S::LANES;
+        let tiles = m.div_ceil(S::TILE_ROWS);
+        // With k = 0 there is still β·C to compute: one empty block.
+        for k0 in (0..k.max(1)).step_by(DEPTH) {
+            let mut i = 0;
+            for tile in 0..tiles {
+                let rows = (m - i).div_ceil(tiles - tile); // 16 rows by 6: 6, 5, 5
+                let (a, a_stride) = if transpose_a { (&a[k0 * m + i..], m) } else { (&a[i * k + k0..], k) };
+                let strip = Strip {
+                    tiles: panels,
+                    width: 2 * S::LANES,
+                    depth: DEPTH.min(k - k0),
+                    a: a.as_ptr(),
+                    a_stride,
+                    b: b[k0 * n..].as_ptr(),
+                    beta: if k0 == 0 { beta } else { 1.0 },
+                    c: c[i * n..].as_mut_ptr(),
+                    stride: n,
+                };
+                // SAFETY: the strip is rows i.. of A and C, all columns of B and C, and steps k0.. of k, first by whole
+                // tiles, then by one that is cut off. All end within m, n and k, and the slices are as long (asserted).
+                unsafe {
+                    match (n - j, transpose_a) {
+                        (0, _) => (),
+                        (width, false) if width > S::LANES => strip.cut(j, width).run::<S, 2, true, false>(rows),
+                        (width, true) if width > S::LANES => strip.cut(j, width).run::<S, 2, true, true>(rows),
+                        (width, false) => strip.cut(j, width).run::<S, 1, true, false>(rows),
+                        (width, true) => strip.cut(j, width).run::<S, 1, true, true>(rows),
+                    }
+                    match transpose_a {
+                        false => strip.run::<S, 2, false, false>(rows),
+                        true => strip.run::<S, 2, false, true>(rows),
+                    }
+                }
+                i += rows;
+            }
+        }
+    }
+}
+
+/// Tiles of `C` side by side: each `width` columns of the same few rows, made in `depth` steps of `k`.
+#[derive(Clone, Copy)]
+struct Strip {
+    tiles: usize,
+    width: usize,
+    depth: usize,
+    a: *const f32,
+    a_stride: usize,
+    b: *const f32,
+    beta: f32,
+    c: *mut f32,
+    /// How far apart the rows of `B` and of `C` are.
+    stride: usize,
+}
+
+/// A strip with the shape of its tiles, which is a constant: rows, vectors in a row, whether the last vector is cut
+/// off, and whether `A` is transposed.
+struct Shaped<const ROWS: usize, const VECTORS: usize, const CUT: bool, const TRANSPOSED: bool>(Strip);
+
+impl Strip {
+    /// The strip's last tile, of fewer columns than the others.
+    fn cut(self, j: usize, width: usize) -> Strip {
+        Strip { tiles: 1, width, b: self.b.wrapping_add(j), c: self.c.wrapping_add(j), ..self }
+    }
+
+    #[inline(always)]
+    unsafe fn run<S: Simd, const VECTORS: usize, const CUT: bool, const TRANSPOSED: bool>(self, rows: usize) {
+        // SAFETY: the caller's strip lies within its matrices, whatever the way it is computed.
+        unsafe {
+            match rows {
+                1 => S::run(Shaped::<1, VECTORS, CUT, TRANSPOSED>(self)),
+                2 => S::run(Shaped::<2, VECTORS, CUT, TRANSPOSED>(self)),
+                3 => S::run(Shaped::<3, VECTORS, CUT, TRANSPOSED>(self)),
+                4 => S::run(Shaped::<4, VECTORS, CUT, TRANSPOSED>(self)),
+                5 if S::TILE_ROWS >= 5 => S::run(Shaped::<5, VECTORS, CUT, TRANSPOSED>(self)),
+                6 if S::TILE_ROWS >= 6 => S::run(Shaped::<6, VECTORS, CUT, TRANSPOSED>(self)),
+                7 if S::TILE_ROWS >= 7 => S::run(Shaped::<7, VECTORS, CUT, TRANSPOSED>(self)),
+                8 if S::TILE_ROWS >= 8 => S::run(Shaped::<8, VECTORS, CUT, TRANSPOSED>(self)),
+                _ => unreachable!("a tile of {rows} rows"),
+            }
+        }
+    }
+}
+
+/// The inner loop: everything above only decides what it is given.
+impl<const ROWS: usize, const VECTORS: usize, const CUT: bool, const TRANSPOSED: bool> Operation
+    for Shaped<ROWS, VECTORS, CUT, TRANSPOSED>
+{
+    type Output = ();
+
+    #[inline(always)]
+    #[allow(clippy::needless_range_loop)] // r, v and k are the formula's own
+    fn run<S: Simd>(self) {
+        let Strip { tiles, width, depth, a, a_stride, mut b, beta, mut c, stride } = self.0;
+        let (a_row, a_column) = if TRANSPOSED { (1, a_stride) } else { (a_stride, 1) };
+        // How many columns of vector v are the tile's: a constant, unless the tile is cut.
+        let count = |v: usize| if CUT { (width - v * S::LANES).min(S::LANES) } else { S::LANES };
+        for _ in 0..tiles {
+            // SAFETY: rows 0..ROWS, columns 0..width and steps 0..depth of each tile lie within the matrices by the
+            // word of whoever made the strip, and no vector goes beyond `width`.
+            unsafe {
+                let mut acc = [[S::splat(0.0); VECTORS]; ROWS];
+                for r in 0..ROWS {
+                    for v in 0..VECTORS {
+                        acc[r][v] = S::load(count(v), c.add(r * stride + v * S::LANES));
+                    }
+                }
+                if beta != 1.0 {
+                    for r in 0..ROWS {
+                        for v in 0..VECTORS {
+                            acc[r][v] = S::multiply(S::splat(beta), acc[r][v]);
+                        }
+                    }
+                }
+                for k in 0..depth {
+                    let mut b_row = [S::splat(0.0); VECTORS];
+                    for v in 0..VECTORS {
+                        b_row[v] = S::load(count(v), b.add(k * stride + v * S::LANES));
+                    }
+                    for r in 0..ROWS {
+                        let a = S::splat(*a.add(r * a_row + k * a_column));
+                        for v in 0..VECTORS {
+                            acc[r][v] = S::multiply_add(a, b_row[v], acc[r][v]);
+                        }
+                    }
+                }
+                for r in 0..ROWS {
+                    for v in 0..VECTORS {
+                        S::store(count(v), c.add(r * stride + v * S::LANES), acc[r][v]);
+                    }
+                }
+            }
+            b = b.wrapping_add(width);
+            c = c.wrapping_add(width);
+        }
+    }
+}
+
+/// The transpose of a block of 4 × 4 numbers.
+#[inline(always)]
+pub(crate) fn transpose_block(rows: [[f32; 4]; 4]) -> [[f32; 4]; 4] {
+    #[cfg(target_arch = "x86_64")]
+    {
+        use std::arch::x86_64::{__m128, _MM_TRANSPOSE4_PS};
+        // SAFETY: both types are four f32, and every x86-64 processor has SSE.
+        unsafe {
+            let mut rows: [__m128; 4] = std::mem::transmute(rows);
+            let [a, b, c, d] = &mut rows;
+            _MM_TRANSPOSE4_PS(a, b, c, d);
+            std::mem::transmute(rows)
+        }
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    std::array::from_fn(|column| rows.map(|row| row[column]))
+}
+
+/// Plain Rust, for any processor.
+struct Portable;
+
+impl Portable {
+    const FUSED: bool = cfg!(any(target_arch = "aarch64", target_feature = "fma"));
+}
+
+impl Simd for Portable {
+    type Vector = [f32; 4];
+    const LANES: usize = 4;
+    const TILE_ROWS: usize = 4;
+    #[inline(never)]
+    unsafe fn run<O: Operation>(operation: O) -> O::Output {
+        operation.run::<Portable>()
+    }
+    #[inline(always)]
+    fn mul_add(a: f32, b: f32, c: f32) -> f32 {
+        if Self::FUSED { a.mul_add(b, c) } else { a * b + c }
+    }
+    #[inline(always)]
+    unsafe fn splat(number: f32) -> [f32; 4] {
+        [number; 4]
+    }
+    #[inline(always)]
+    unsafe fn load(count: usize, from: *const f32) -> [f32; 4] {
+        // SAFETY: only the first `count` numbers are read.
+        std::array::from_fn(|lane| if lane < count { unsafe { *from.add(lane) } } else { 0.0 })
+    }
+    #[inline(always)]
+    unsafe fn store(count: usize, to: *mut f32, vector: [f32; 4]) {
+        for (lane, number) in vector.into_iter().enumerate().take(count) {
+            // SAFETY: only the first `count` numbers are written.
+            unsafe { *to.add(lane) = number }
+        }
+    }
+    #[inline(always)]
+    unsafe fn multiply(a: [f32; 4], b: [f32; 4]) -> [f32; 4] {
+        std::array::from_fn(|lane| a[lane] * b[lane])
+    }
+    #[inline(always)]
+    unsafe fn multiply_add(a: [f32; 4], b: [f32; 4], c: [f32; 4]) -> [f32; 4] {
+        std::array::from_fn(|lane| Self::mul_add(a[lane], b[lane], c[lane]))
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+use x86::{Avx2, Avx512};
+
+/// The two instruction sets of x86-64, by their intrinsics.
+#[cfg(target_arch = "x86_64")]
+mod x86 {
+    use super::{Operation, Simd};
+    use std::arch::x86_64::*;
+
+    pub struct Avx2;
+
+    /// The lanes to load or store: eight of these numbers, starting at `8 - count`.
+    const MASKS: [i32; 16] = [-1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0, 0, 0, 0, 0, 0];
+
+    impl Avx2 {
+        #[inline(always)]
+        unsafe fn mask(count: usize) -> __m256i {
+            // SAFETY: 8 - count is between 0 and 8, and eight numbers follow; the processor is the caller's word.
+            unsafe { _mm256_loadu_si256(MASKS.as_ptr().add(8 - count.min(8)).cast()) }
+        }
+    }
+
+    #[target_feature(enable = "avx2,fma")]
+    #[inline(never)]
+    fn run_avx2<O: Operation>(operation: O) -> O::Output {
+        operation.run::<Avx2>()
+    }
+
+    impl Simd for Avx2 {
+        type Vector = __m256;
+        const LANES: usize = 8;
+        const TILE_ROWS: usize = 6; // of 16 registers, 12 accumulate
+        #[inline(always)]
+        unsafe fn run<O: Operation>(operation: O) -> O::Output {
+            // SAFETY: the processor is the caller's word, here and below.
+            unsafe { run_avx2(operation) }
+        }
+        #[inline(always)]
+        fn mul_add(a: f32, b: f32, c: f32) -> f32 {
+            a.mul_add(b, c)
+        }
+        #[inline(always)]
+        unsafe fn splat(number: f32) -> __m256 {
+            // SAFETY: no memory is touched.
+            unsafe { _mm256_set1_ps(number) }
+        }
+        #[inline(always)]
+        unsafe fn load(count: usize, from: *const f32) -> __m256 {
+            // SAFETY: the lanes beyond `count` are not touched.
+            unsafe { if count >= 8 { _mm256_loadu_ps(from) } else { _mm256_maskload_ps(from, Self::mask(count)) } }
+        }
+        #[inline(always)]
+        unsafe fn store(count: usize, to: *mut f32, vector: __m256) {
+            // SAFETY: the lanes beyond `count` are not touched.
+            unsafe {
+                if count >= 8 {
+                    _mm256_storeu_ps(to, vector);
+                } else {
+                    _mm256_maskstore_ps(to, Self::mask(count), vector);
+                }
+            }
+        }
+        #[inline(always)]
+        unsafe fn multiply(a: __m256, b: __m256) -> __m256 {
+            // SAFETY: no memory is touched.
+            unsafe { _mm256_mul_ps(a, b) }
+        }
+        #[inline(always)]
+        unsafe fn multiply_add(a: __m256, b: __m256, c: __m256) -> __m256 {
+            // SAFETY: no memory is touched.
+            unsafe { _mm256_fmadd_ps(a, b, c) }
+        }
+    }
+
+    pub struct Avx512;
+
+    impl Avx512 {
+        #[inline(always)]
+        fn mask(count: usize) -> __mmask16 {
+            ((1_u32 << count.min(16)) - 1) as __mmask16
+        }
+    }
+
+    #[target_feature(enable = "avx512f,avx2,fma")]
+    #[inline(never)]
+    fn run_avx512<O: Operation>(operation: O) -> O::Output {
+        operation.run::<Avx512>()
+    }
+
+    impl Simd for Avx512 {
+        type Vector = __m512;
+        const LANES: usize = 16;
+        const TILE_ROWS: usize = 8; // of 32 registers, 16 accumulate; 16 rows are two tiles
+        #[inline(always)]
+        unsafe fn run<O: Operation>(operation: O) -> O::Output {
+            // SAFETY: the processor is the caller's word, here and below.
+            unsafe { run_avx512(operation) }
+        }
+        #[inline(always)]
+        fn mul_add(a: f32, b: f32, c: f32) -> f32 {
+            a.mul_add(b, c)
+        }
+        #[inline(always)]
+        unsafe fn splat(number: f32) -> __m512 {
+            // SAFETY: no memory is touched.
+            unsafe { _mm512_set1_ps(number) }
+        }
+        #[inline(always)]
+        unsafe fn load(count: usize, from: *const f32) -> __m512 {
+            // SAFETY: the lanes beyond `count` are not touched.
+            unsafe { if count >= 16 { _mm512_loadu_ps(from) } else { _mm512_maskz_loadu_ps(Self::mask(count), from) } }
+        }
+        #[inline(always)]
+        unsafe fn store(count: usize, to: *mut f32, vector: __m512) {
+            // SAFETY: the lanes beyond `count` are not touched.
+            unsafe { _mm512_mask_storeu_ps(to, Self::mask(count), vector) }
+        }
+        #[inline(always)]
+        unsafe fn multiply(a: __m512, b: __m512) -> __m512 {
+            // SAFETY: no memory is touched.
+            unsafe { _mm512_mul_ps(a, b) }
+        }
+        #[inline(always)]
+        unsafe fn multiply_add(a: __m512, b: __m512, c: __m512) -> __m512 {
+            // SAFETY: no memory is touched.
+            unsafe { _mm512_fmadd_ps(a, b, c) }
+        }
+    }
+}
