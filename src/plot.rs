@@ -14,7 +14,7 @@ const INSET: f64 = 10.0;
 const KEY_WIDTH: f64 = 28.0;
 const TITLE_SIZE: f64 = 17.0;
 /// How much wider the title is for its weight.
-const BOLD: f64 = 1.1;
+const BOLD: f64 = 1.13;
 const TEXT_SIZE: f64 = 13.0;
 const FONTS: &str = "system-ui, -apple-system, Segoe UI, Roboto, Helvetica Neue, Arial, sans-serif";
 const INK: &str = "#24292f";
@@ -347,6 +347,9 @@ fn rule((x1, y1): (f64, f64), (x2, y2): (f64, f64), colour: &str) -> String {
 }
 
 fn text(x: f64, y: f64, style: &str, words: &str) -> String {
+    if words.is_empty() {
+        return String::new();
+    }
     format!("<text x='{x:.1}' y='{y:.1}'{style}>{}</text>\n", escape(words))
 }
 
@@ -356,16 +359,15 @@ fn escape(text: &str) -> String {
     text.replace(unwritable, " ").replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
 
-/// How wide `text` is at most, in pixels. An SVG cannot ask the font, so this is a guess on the wide side, after the
-/// widths of DejaVu Sans, the widest of the usual fonts.
+/// How wide `text` is at most, in pixels. An SVG cannot ask the font, so this is a guess on the wide side: each
+/// character as wide as the widest of its kind in DejaVu Sans, itself among the widest of the usual fonts.
 fn text_width(text: &str, size: f64) -> f64 {
     let em = |character| match character {
-        'i' | 'j' | 'l' | 'I' | ' ' | '.' | ',' | ':' | ';' | '\'' | '|' | '!' => 0.36,
-        'f' | 'r' | 't' | '(' | ')' | '[' | ']' | '/' | '-' | '"' => 0.46,
-        'm' | 'w' | 'M' | 'W' | '@' | '%' | '&' | '+' | '=' | '<' | '>' | '~' => 1.0,
-        'A'..='Z' => 0.78,
+        'i' | 'j' | 'l' | 'I' | ' ' | '.' | ',' | ':' | ';' | '\'' | '|' => 0.36,
+        'f' | 'r' | 't' | '(' | ')' | '[' | ']' | '/' | '-' | '!' | '"' => 0.46,
+        'm' | 'w' | 'M' | 'W' | '@' | '%' | '&' | '+' | '=' | '<' | '>' | '~' | '#' | '^' => 1.0,
+        'A'..='Z' => 0.79,
         '!'..='~' => 0.64,
-        '\u{a0}'..='\u{24f}' | '\u{370}'..='\u{52f}' => 0.9,
         _ => 1.3,
     };
     size * text.chars().map(em).sum::<f64>()

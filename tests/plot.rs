@@ -183,6 +183,41 @@ fn lines_and_bands_are_cut_where_they_leave_the_bounds() {
 }
 
 #[test]
+fn a_line_through_both_bounds_is_cut_in_drawing_order() {
+    let mut figure = accuracy(&[(1.0, 0.0), (2.0, 1.0), (3.0, 0.0)]);
+    figure.y_bounds = Some((0.4, 0.6));
+    let parts: Vec<_> = drawn(&figure).iter().map(coordinates).collect();
+    assert_eq!(parts.iter().map(Vec::len).collect::<Vec<_>>(), [2, 2]);
+    let (up, down) = (&parts[0], &parts[1]);
+    assert!(up[0].1 > up[1].1 && down[0].1 < down[1].1, "up, then down: {parts:?}");
+    assert!(up[0].0 < up[1].0 && up[1].0 < down[0].0 && down[0].0 < down[1].0, "from left to right: {parts:?}");
+}
+
+#[test]
+fn the_band_of_one_epoch_can_be_seen() {
+    let mut figure = accuracy(&[(1.0, 0.95)]);
+    figure.lines[0].band = vec![(0.94, 0.96)];
+    let svg = parse(&figure.svg());
+    let band = svg.iter().find(|e| e.attributes.contains_key("fill-opacity")).expect("a band");
+    let corners = coordinates(band);
+    assert!(corners[1].0 - corners[0].0 >= 2.0 && corners[0].1 - corners[3].1 >= 2.0, "{corners:?}");
+}
+
+#[test]
+fn long_tick_labels_neither_touch_nor_leave_the_card() {
+    for scale in [1.0, 1e-9, 1e-90, 1e90] {
+        let svg = parse(&accuracy(&[(scale, 0.5), (1.00001 * scale, 0.6)]).svg());
+        let labels = svg.iter().filter(|e| e.attributes.get("text-anchor").is_some_and(|anchor| anchor == "middle"));
+        // A digit is 0.6 em wide or less in the usual fonts.
+        let spans: Vec<_> =
+            labels.map(|e| (coordinates(e)[0].0, 0.5 * 0.6 * 13.0 * e.text.trim().len() as f64)).collect();
+        assert!(spans.len() >= 2, "{scale}: {spans:?}");
+        assert!(spans.windows(2).all(|two| two[0].0 + two[0].1 < two[1].0 - two[1].1), "{scale}: {spans:?}");
+        assert!(spans.iter().all(|(x, half)| x - half > 0.0 && x + half < 700.0), "{scale}: {spans:?}");
+    }
+}
+
+#[test]
 fn an_accuracy_axis_ends_at_one_and_all_equal_values_have_ticks() {
     for y in [0.0, 0.098, 0.98, 0.9999, 1.0] {
         let labels = texts(&accuracy(&[(1.0, y), (2.0, y)]));
