@@ -1,5 +1,18 @@
 //! A handwritten-digit classifier from nothing: a multi-layer perceptron on MNIST, on the standard library alone.
 
+pub mod config;
+pub mod dataset;
 pub mod error;
+pub mod history;
 pub mod kernel;
+pub mod layer;
+pub mod loss;
 pub mod matrix;
+pub mod network;
+pub mod output;
+pub mod plot;
+pub mod progress;
+pub mod rng;
+pub mod schedule;
+pub mod train;
+pub mod activation;
