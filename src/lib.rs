@@ -1,9 +1,12 @@
 //! A handwritten-digit classifier from nothing: a multi-layer perceptron on MNIST, on the standard library alone.
 
+pub mod activation;
 pub mod config;
 pub mod dataset;
 pub mod error;
+pub mod gzip;
 pub mod history;
+pub mod idx;
 pub mod kernel;
 pub mod layer;
 pub mod loss;
@@ -14,5 +17,5 @@ pub mod plot;
 pub mod progress;
 pub mod rng;
 pub mod schedule;
+pub mod session;
 pub mod train;
-pub mod activation;

@@ -1,0 +1,15 @@
+# `make` alone lists what there is.
+
+.PHONY: help run test bench
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: ## train the network that get_config in src/main.rs describes
+	@cargo run --quiet --release
+
+test: ## everything that a contributor must pass
+	cargo fmt --check
+	cargo clippy --all-targets -- -D warnings
+	RUSTDOCFLAGS='-D warnings' cargo doc --no-deps --quiet
+	cargo test

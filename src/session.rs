@@ -1,0 +1,107 @@
+//! A training run as a person sees it: what is checked before, shown during and left behind after it.
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+use std::thread;
+use std::time::Instant;
+
+use crate::config::Config;
+use crate::dataset::Data;
+use crate::error::{Error, Result};
+use crate::history;
+use crate::kernel::Kernel;
+use crate::output;
+use crate::progress::{Console, duration, thousands};
+use crate::train::{self, Event, Trained};
+
+/// Checks the configuration and that its output folder can be written to, before any work is done.
+///
+/// # Errors
+/// The first thing that is wrong.
+pub fn check(config: &Config) -> Result<()> {
+    config.validate()?;
+    output::prepare(&config.output)
+}
+
+/// How many threads this machine can run at once.
+pub fn threads() -> usize {
+    thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// Trains with the fastest kernel and all cores, showing a line for each epoch and, on a terminal, one that is live.
+///
+/// # Errors
+/// Those of [`train::train`] and of standard output.
+pub fn train(config: &Config, data: &Data) -> Result<Trained> {
+    let mut console = Console::default();
+    let (kernel, threads, count) = (Kernel::best(), threads(), data.train.labels.len());
+    console.line(&format!(
+        "{} training and {} test images; {kernel} kernel, {threads} threads",
+        thousands(count),
+        thousands(data.test.labels.len()),
+    ))?;
+    console.line("train accuracy is the running one, over the batches as they come; the final one is a full pass")?;
+    console.line("epoch  learning rate  mean loss  train accuracy  test accuracy  seconds")?;
+    let start = Instant::now();
+    train::train(config, data, kernel, threads, &mut |event| match event {
+        Event::Epoch(e) => console.line(&format!(
+            "{:5}  {:13.6}  {:9.5}  {:14.4}  {:13.4}  {:7.2}",
+            e.epoch, e.learning_rate, e.loss, e.train_accuracy, e.test_accuracy, e.seconds
+        )),
+        Event::Batch { epoch, images } => console.live(|| {
+            let done = (epoch - 1) * count + images;
+            let rate = done as f64 / start.elapsed().as_secs_f64();
+            let eta = duration((config.epochs * count - done) as f64 / rate);
+            let (images, total, rate) = (thousands(images), thousands(count), thousands(rate as usize));
+            format!("epoch {epoch} of {}: {images} of {total} images, {rate} a second, ETA {eta}", config.epochs)
+        }),
+    })
+}
+
+/// Writes the history and the curves into the output folder.
+///
+/// # Errors
+/// What the disk says.
+pub fn save(config: &Config, trained: &Trained) -> Result<()> {
+    let title = format!("{:?} initialisation, {:?} schedule", config.initialisation, config.schedule);
+    let write = |name: &str, content: String| output::write_whole(&config.output.join(name), content.as_bytes());
+    write("history.csv", history::csv(&trained.history))?;
+    write("curves.svg", history::curves(&trained.history, title))
+}
+
+/// Prints the coursework's three columns.
+///
+/// # Errors
+/// What standard output says.
+pub fn summarise(data: &Data, trained: &Trained) -> Result<()> {
+    let mut console = Console::default();
+    for (what, accuracy) in accuracies(data, trained) {
+        console.line(&format!("{what} {accuracy}"))?;
+    }
+    Ok(())
+}
+
+/// The coursework's three columns, each with its name. The test accuracy is ± one binomial standard error, √(p(1 − p)/n).
+pub fn accuracies(data: &Data, trained: &Trained) -> [(&'static str, String); 3] {
+    let test = trained.test_accuracy();
+    let error = (test * (1.0 - test) / data.test.labels.len() as f64).sqrt();
+    let (best, epoch) = trained.best_test_accuracy();
+    [
+        ("final train accuracy", format!("{:.4}", trained.train_accuracy)),
+        ("final test accuracy", format!("{test:.4} ± {error:.4}")),
+        ("best test accuracy", format!("{best:.4} (epoch {epoch})")),
+    ]
+}
+
+/// What a command ends with: 0, or 1 after one message on standard error. A closed pipe is no failure: its reader has
+/// seen what it wanted.
+pub fn exit_code(result: Result<()>) -> ExitCode {
+    match result {
+        Ok(()) | Err(Error::ClosedPipe) => ExitCode::SUCCESS,
+        Err(problem) => {
+            // Where standard error is closed too, there is nobody left to tell.
+            let _ = writeln!(io::stderr(), "error: {problem}");
+            ExitCode::FAILURE
+        }
+    }
+}
