@@ -3,6 +3,7 @@
 pub mod config;
 pub mod dataset;
 pub mod error;
+pub mod gzip;
 pub mod history;
 pub mod kernel;
 pub mod layer;
