@@ -5,6 +5,7 @@ pub mod dataset;
 pub mod error;
 pub mod gzip;
 pub mod history;
+pub mod idx;
 pub mod kernel;
 pub mod layer;
 pub mod loss;
