@@ -33,8 +33,8 @@ const CUT: Flaw = Flaw::Corrupt("ends too early");
 
 /// The whole content of a gzip file, all its members joined, each with its CRC-32 and length verified.
 ///
-/// Content longer than `limit` bytes is [`Flaw::TooLong`], found as soon as the limit is passed. Memory follows what
-/// has really been decoded, beside one reservation that neither `limit` nor what `input` could ever hold lets grow.
+/// Content longer than `limit` bytes is [`Flaw::TooLong`], found as soon as the limit is passed. Memory grows with what
+/// has been decoded; what is reserved beforehand exceeds neither `limit` nor what `input` can hold.
 pub fn gunzip(input: &[u8], limit: usize) -> Result<Vec<u8>> {
     let mut content = Content { bytes: Vec::new(), member: 0, limit };
     decode(input, &mut content)?;
@@ -183,7 +183,7 @@ const fn ranges<const N: usize>(start: u16, group: usize) -> [(u16, u8); N] {
     table
 }
 
-/// The length of match that most matches stay within.
+/// The length that most matches don't exceed.
 const SHORT: usize = 32;
 
 /// A compressed block: literals and matches up to the end-of-block symbol (RFC 1951 §3.2.3).
@@ -431,7 +431,7 @@ impl Bits<'_> {
         Ok(())
     }
 
-    /// Goes on to the next whole byte of the input, and gives the bytes held back to it.
+    /// Goes on to the input's next whole byte, giving back the whole bytes that the buffer holds.
     fn align(&mut self) {
         self.next -= (self.count / 8) as usize;
         (self.buffer, self.count) = (0, 0);

@@ -1,0 +1,787 @@
+//! The data files: gzip, DEFLATE and IDX, sound and broken.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::LazyLock;
+
+use mnist_mlp::gzip::{Flaw, crc32, gunzip, gunzip_start};
+use mnist_mlp::idx::{self, Idx};
+use proptest::prelude::*;
+
+// ---- Tools -------------------------------------------------------------------------------------------------------
+
+/// A folder of a test's own, removed at its end.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(test: &str) -> Folder {
+        let path = std::env::temp_dir().join(format!("mnist-mlp-{}-{test}", std::process::id()));
+        fs::create_dir_all(&path).unwrap();
+        Folder(path)
+    }
+
+    fn file(&self, name: &str, bytes: &[u8]) -> PathBuf {
+        let path = self.0.join(name);
+        fs::write(&path, bytes).unwrap();
+        path
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        fs::remove_dir_all(&self.0).ok();
+    }
+}
+
+/// What the real gzip program makes of `content`.
+fn real_gzip(folder: &Folder, content: &[u8], level: u32) -> Vec<u8> {
+    let stdin = File::open(folder.file("content", content)).unwrap();
+    let output = Command::new("gzip").arg("-c").arg(format!("-{level}")).stdin(stdin).output();
+    let output = output.expect("this test needs the program gzip: install it");
+    assert!(output.status.success(), "gzip failed: {output:?}");
+    output.stdout
+}
+
+/// Pseudo-random numbers below 2^31 (a linear congruential generator).
+fn numbers(mut seed: u64) -> impl FnMut() -> usize {
+    move || {
+        seed = seed.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+        (seed >> 33) as usize
+    }
+}
+
+fn noise(length: usize) -> Vec<u8> {
+    let mut number = numbers(1);
+    (0..length).map(|_| number() as u8).collect()
+}
+
+/// Images in MNIST's manner: a grey stroke on black.
+fn pictures(count: usize) -> Vec<u8> {
+    let mut number = numbers(2);
+    let mut pixels = vec![0; count * 784];
+    for image in pixels.chunks_mut(784) {
+        let (left, slope) = (5 + number() % 15, number() % 3);
+        for row in 4..24 {
+            let at = row * 28 + (left + slope * row / 4).min(24);
+            image[at..at + 3].copy_from_slice(&[number() as u8, 253, number() as u8]);
+        }
+    }
+    pixels
+}
+
+/// An IDX file.
+fn idx_bytes(dims: &[u32], data: &[u8]) -> Vec<u8> {
+    let mut bytes = vec![0, 0, 8, dims.len() as u8];
+    bytes.extend(dims.iter().flat_map(|size| size.to_be_bytes()));
+    bytes.extend(data);
+    bytes
+}
+
+/// A gzip member around DEFLATE bytes, with the optional header fields as given.
+fn member_with(flags: u8, fields: &[u8], deflate: &[u8], content: &[u8]) -> Vec<u8> {
+    let mut bytes = vec![0x1f, 0x8b, 8, flags, 1, 2, 3, 4, 0, 255];
+    bytes.extend(fields);
+    if flags & 2 != 0 {
+        bytes.extend((naive_crc32(&bytes) as u16).to_le_bytes());
+    }
+    bytes.extend(deflate);
+    bytes.extend(naive_crc32(content).to_le_bytes());
+    bytes.extend((content.len() as u32).to_le_bytes());
+    bytes
+}
+
+fn member(deflate: &[u8], content: &[u8]) -> Vec<u8> {
+    member_with(0, &[], deflate, content)
+}
+
+/// One bit at a time, straight from the definition.
+fn naive_crc32(bytes: &[u8]) -> u32 {
+    !bytes.iter().fold(!0, |crc, &byte| {
+        (0..8).fold(crc ^ u32::from(byte), |crc, _| if crc & 1 == 1 { crc >> 1 ^ 0xedb88320 } else { crc >> 1 })
+    })
+}
+
+/// Stored blocks of up to `size` bytes each.
+fn stored(content: &[u8], size: usize) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let mut rest = content;
+    loop {
+        let (block, after) = rest.split_at(rest.len().min(size));
+        bytes.push(u8::from(after.is_empty()));
+        bytes.extend((block.len() as u16).to_le_bytes());
+        bytes.extend((!block.len() as u16).to_le_bytes());
+        bytes.extend(block);
+        rest = after;
+        if rest.is_empty() {
+            return bytes;
+        }
+    }
+}
+
+/// The order in which a block tells the lengths of its third code, and the lengths used here: a complete code.
+const ORDER: [usize; 19] = [16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15];
+const THIRD: [u8; 19] = [4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 5, 5, 5, 5, 5, 5];
+
+/// The tables of RFC 1951 §3.2.5.
+const LENGTH_BASES: [usize; 29] =
+    [3, 4, 5, 6, 7, 8, 9, 10, 11, 13, 15, 17, 19, 23, 27, 31, 35, 43, 51, 59, 67, 83, 99, 115, 131, 163, 195, 227, 258];
+const LENGTH_EXTRA: [u32; 29] = [0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3, 4, 4, 4, 4, 5, 5, 5, 5, 0];
+const DISTANCE_BASES: [usize; 30] = [
+    1, 2, 3, 4, 5, 7, 9, 13, 17, 25, 33, 49, 65, 97, 129, 193, 257, 385, 513, 769, 1025, 1537, 2049, 3073, 4097, 6145,
+    8193, 12289, 16385, 24577,
+];
+const DISTANCE_EXTRA: [u32; 30] =
+    [0, 0, 0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7, 8, 8, 9, 9, 10, 10, 11, 11, 12, 12, 13, 13];
+
+/// A writer of DEFLATE, bit by bit, that writes whatever nonsense it is told to.
+#[derive(Default)]
+struct Writer {
+    bytes: Vec<u8>,
+    used: u32,
+}
+
+impl Writer {
+    /// A writer that has begun a last block with the fixed codes.
+    fn fixed() -> Writer {
+        let mut writer = Writer::default();
+        writer.bits(1, 1).bits(1, 2);
+        writer
+    }
+
+    /// A writer that has begun a last block with codes of its own, for so many symbols, and has told the third code.
+    fn third(literals: usize, distances: usize) -> Writer {
+        let mut writer = Writer::default();
+        writer.bits(1, 1).bits(2, 2).bits(literals - 257, 5).bits(distances - 1, 5).bits(15, 4);
+        for symbol in ORDER {
+            writer.bits(THIRD[symbol].into(), 3);
+        }
+        writer
+    }
+
+    /// The same with the two codes' lengths, told one by one.
+    fn dynamic(literals: &[u8], distances: &[u8]) -> Writer {
+        let mut writer = Writer::third(literals.len(), distances.len());
+        for &length in literals.iter().chain(distances) {
+            writer.word(&THIRD, length.into());
+        }
+        writer
+    }
+
+    fn bits(&mut self, value: usize, count: u32) -> &mut Writer {
+        for i in 0..count {
+            if self.used.is_multiple_of(8) {
+                self.bytes.push(0);
+            }
+            *self.bytes.last_mut().unwrap() |= ((value >> i & 1) as u8) << (self.used % 8);
+            self.used += 1;
+        }
+        self
+    }
+
+    /// The word of `symbol` in the canonical code with these lengths.
+    fn word(&mut self, lengths: &[u8], symbol: usize) -> &mut Writer {
+        let mut words: Vec<_> = lengths.iter().copied().zip(0..).filter(|&(length, _)| length > 0).collect();
+        words.sort();
+        let (mut word, mut before) = (0usize, 0);
+        for (length, candidate) in words {
+            word <<= length - before;
+            if candidate == symbol {
+                for i in (0..length).rev() {
+                    self.bits(word >> i, 1);
+                }
+                return self;
+            }
+            (word, before) = (word + 1, length);
+        }
+        panic!("symbol {symbol} has no word");
+    }
+
+    fn matched(&mut self, literals: &[u8], distances: &[u8], length: usize, distance: usize) -> &mut Writer {
+        let symbol = LENGTH_BASES.iter().rposition(|&base| base <= length).unwrap();
+        self.word(literals, 257 + symbol).bits(length - LENGTH_BASES[symbol], LENGTH_EXTRA[symbol]);
+        let symbol = DISTANCE_BASES.iter().rposition(|&base| base <= distance).unwrap();
+        self.word(distances, symbol).bits(distance - DISTANCE_BASES[symbol], DISTANCE_EXTRA[symbol])
+    }
+
+    fn end(&mut self, literals: &[u8]) -> Vec<u8> {
+        self.word(literals, 256).bytes.clone()
+    }
+
+    /// Checks that what was written so far, and zero bits after it, has the flaw that says `words`.
+    #[track_caller]
+    fn assert_flaw(&mut self, words: &str) {
+        assert_says(&flaw(&member(&self.bits(0, 64).bytes, b"")), &[words]);
+    }
+}
+
+fn fixed_literals() -> Vec<u8> {
+    [vec![8; 144], vec![9; 112], vec![7; 24], vec![8; 8]].concat()
+}
+
+const FIXED_DISTANCES: [u8; 32] = [5; 32];
+
+/// The lengths of a random complete code of `symbols` words, of up to 15 bits.
+fn random_code(symbols: usize, number: &mut impl FnMut() -> usize) -> Vec<u8> {
+    let mut lengths = vec![0u8];
+    while lengths.len() < symbols {
+        let at = if number().is_multiple_of(4) { lengths.len() - 1 } else { number() % lengths.len() };
+        if lengths[at] < 15 {
+            lengths[at] += 1;
+            lengths.push(lengths[at]);
+        }
+    }
+    for i in 1..symbols {
+        lengths.swap(i, number() % (i + 1));
+    }
+    lengths
+}
+
+/// What is wrong with a gzip file.
+#[track_caller]
+fn flaw(bytes: &[u8]) -> String {
+    gunzip(bytes, 1 << 24).expect_err("this must not pass").to_string()
+}
+
+#[track_caller]
+fn assert_says(message: &str, words: &[&str]) {
+    for word in words {
+        assert!(message.contains(word), "no {word:?} in {message:?}");
+    }
+}
+
+/// Checks that reading the file is an error that says all of `words`, and the file's name.
+#[track_caller]
+fn assert_refused(path: &Path, dimensions: usize, words: &[&str]) {
+    let message = idx::read_file(path, dimensions).expect_err("this must not pass").to_string();
+    assert_says(&message, words);
+    assert_says(&message, &[path.to_str().unwrap()]);
+}
+
+// ---- gzip: what is sound -----------------------------------------------------------------------------------------
+
+#[test]
+fn crc32_has_its_check_value() {
+    assert_eq!(crc32(b"123456789"), 0xcbf43926);
+    assert_eq!(crc32(b""), 0);
+}
+
+#[test]
+fn what_the_real_gzip_writes_is_read_back() {
+    let folder = Folder::new("real-gzip");
+    let text = "In the beginning was the weight, and the weight was with noise. ".repeat(2000).into_bytes();
+    let count: Vec<u8> = (0..30_000u32).flat_map(|i| i.to_string().into_bytes()).collect();
+    for content in [vec![], vec![7], vec![0; 1 << 20], noise(100_000), text, count, pictures(500)] {
+        for level in [1, 6, 9] {
+            let file = real_gzip(&folder, &content, level);
+            assert!(gunzip(&file, content.len()).unwrap() == content, "{} bytes, level {level}", content.len());
+            assert!(gunzip(&file, usize::MAX).unwrap() == content);
+            assert_eq!(gunzip_start(&file, 9).unwrap(), content[..content.len().min(9)]);
+            if !content.is_empty() {
+                assert_eq!(gunzip(&file, content.len() - 1), Err(Flaw::TooLong));
+            }
+        }
+    }
+}
+
+#[test]
+fn stored_blocks_are_read() {
+    for (length, size) in [(0, 1), (1, 1), (40, 7), (65_535, 65_535), (200_000, 65_535), (70_000, 40_000)] {
+        let content = noise(length);
+        let file = member(&stored(&content, size), &content);
+        assert!(gunzip(&file, length).unwrap() == content);
+        assert_eq!(gunzip_start(&file, 5).unwrap(), content[..length.min(5)]);
+        if length > 0 {
+            assert_eq!(gunzip(&file, length - 1), Err(Flaw::TooLong));
+        }
+    }
+}
+
+#[test]
+fn a_fixed_block_is_read() {
+    let literals = fixed_literals();
+    let mut block = Writer::fixed();
+    block.word(&literals, b'a'.into()).word(&literals, b'b'.into());
+    block.matched(&literals, &FIXED_DISTANCES, 6, 2).word(&literals, 200);
+    assert_eq!(gunzip(&member(&block.end(&literals), b"abababab\xc8"), 9).unwrap(), b"abababab\xc8");
+}
+
+#[test]
+fn members_follow_one_another() {
+    let folder = Folder::new("members");
+    let all = [real_gzip(&folder, b"first ", 6), real_gzip(&folder, b"", 6), real_gzip(&folder, b"last", 1)].concat();
+    assert_eq!(gunzip(&all, 10).unwrap(), b"first last");
+    assert_eq!(gunzip(&all, 9), Err(Flaw::TooLong));
+    assert_eq!(gunzip_start(&all, 8).unwrap(), b"first la");
+
+    // A match must not reach back into the member before.
+    let literals = fixed_literals();
+    let mut block = Writer::fixed();
+    block.word(&literals, b'x'.into()).matched(&literals, &FIXED_DISTANCES, 3, 2);
+    let second = member(&block.end(&literals), b"xyxy");
+    assert_says(&flaw(&[real_gzip(&folder, b"yy", 6), second].concat()), &["before its own start"]);
+}
+
+#[test]
+fn optional_header_fields_are_skipped_and_checked() {
+    let content = b"digits";
+    let deflate = stored(content, 100);
+    for flags in 0..32 {
+        let mut fields = Vec::new();
+        for (flag, field) in [(4, &b"\x05\x00extra"[..]), (8, b"name\0"), (16, b"a comment\0")] {
+            if flags & flag != 0 {
+                fields.extend(field);
+            }
+        }
+        let mut file = member_with(flags, &fields, &deflate, content);
+        assert_eq!(gunzip(&file, 6).unwrap(), content, "flags {flags}");
+        for end in 0..file.len() {
+            assert_eq!(gunzip(&file[..end], 6), Err(Flaw::Corrupt("ends too early")), "flags {flags}, {end} bytes");
+        }
+        if flags & 2 != 0 {
+            file[5] ^= 1; // within the time, which nothing but the header's own check covers
+            assert_says(&flaw(&file), &["CRC-16"]);
+        }
+    }
+}
+
+#[test]
+fn a_block_may_do_without_distances() {
+    let mut literals = vec![0; 257];
+    (literals[65], literals[256]) = (1, 1);
+    // No distance at all, and one of one bit that is never used.
+    for distances in [[0, 0], [1, 0], [0, 1]] {
+        let mut block = Writer::dynamic(&literals, &distances);
+        assert_eq!(gunzip(&member(&block.word(&literals, 65).end(&literals), b"A"), 1).unwrap(), b"A");
+    }
+    // One of one bit that is used.
+    let mut literals = vec![0; 258];
+    (literals[65], literals[256], literals[257]) = (1, 2, 2);
+    let mut block = Writer::dynamic(&literals, &[1]);
+    block.word(&literals, 65).matched(&literals, &[1], 3, 1);
+    assert_eq!(gunzip(&member(&block.end(&literals), b"AAAA"), 4).unwrap(), b"AAAA");
+    // The other bit is no distance, nor is any bit where there are none.
+    for distances in [1, 0] {
+        let mut block = Writer::dynamic(&literals, &[distances]);
+        block.word(&literals, 65).word(&literals, 257).bits(1, 1).assert_flaw("no Huffman code begins with");
+    }
+}
+
+proptest! {
+    #[test]
+    fn crc32_agrees_with_its_definition(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+        prop_assert_eq!(crc32(&bytes), naive_crc32(&bytes));
+    }
+
+    /// Random codes, literals and matches of all lengths and distances, against copying byte by byte.
+    #[test]
+    fn compressed_blocks_agree_with_a_naive_copy(
+        seed in any::<u64>(),
+        fixed in any::<bool>(),
+        tokens in prop::collection::vec((any::<bool>(), any::<u8>(), 3..259usize, 0..32_768usize, 0..6u32), 0..300),
+    ) {
+        let mut number = numbers(seed);
+        let mut content = noise(33_000);
+        let mut bytes = stored(&content, 65_535);
+        bytes[0] = 0; // not the last block
+        let (literals, distances, mut block) = if fixed {
+            (fixed_literals(), FIXED_DISTANCES.to_vec(), Writer::fixed())
+        } else {
+            let (literals, distances) = (random_code(286, &mut number), random_code(30, &mut number));
+            let block = Writer::dynamic(&literals, &distances);
+            (literals, distances, block)
+        };
+        for (literal, byte, length, distance, shift) in tokens {
+            if literal {
+                block.word(&literals, byte.into());
+                content.push(byte);
+            } else {
+                let distance = (distance >> (3 * shift)) + 1;
+                block.matched(&literals, &distances, length, distance);
+                for _ in 0..length {
+                    content.push(content[content.len() - distance]);
+                }
+            }
+        }
+        bytes.extend(block.end(&literals));
+        let file = member(&bytes, &content);
+        prop_assert!(gunzip(&file, content.len()).unwrap() == content);
+        let part = if number().is_multiple_of(2) { number() % 33_000 } else { 33_000 + number() % (content.len() - 32_999) };
+        prop_assert!(gunzip_start(&file, part).unwrap() == content[..part]);
+        if part < content.len() {
+            prop_assert_eq!(gunzip(&file, part), Err(Flaw::TooLong));
+        }
+    }
+}
+
+// ---- gzip: what is not -------------------------------------------------------------------------------------------
+
+#[test]
+fn wrong_headers_and_trailers_are_refused() {
+    let content = b"digits";
+    let good = member(&stored(content, 100), content);
+    let changed = |at: usize, byte: u8| {
+        let mut bytes = good.clone();
+        bytes[at] = byte;
+        flaw(&bytes)
+    };
+    let flipped = |at: usize| changed(at, good[at] ^ 0x10);
+    assert_says(&changed(0, 0x1e), &["1f 8b"]);
+    assert_says(&changed(1, 0x8c), &["1f 8b"]);
+    assert_says(&changed(2, 7), &["method"]);
+    for flag in [32, 64, 128] {
+        assert_says(&changed(3, flag), &["reserved flags"]);
+    }
+    let end = good.len();
+    for at in end - 8..end - 4 {
+        assert_says(&flipped(at), &["CRC-32"]);
+    }
+    for at in end - 4..end {
+        assert_says(&flipped(at), &["length told at its end"]);
+    }
+    for garbage in [&b"\0"[..], b"x", b"\x1f", b"\x1f\x8c", b"some text that goes on for a while"] {
+        assert_says(&flaw(&[&good, garbage].concat()), &["followed by other bytes"]);
+    }
+    assert_says(&flaw(&[&good, &b"\x1f\x8b\x08"[..]].concat()), &["ends too early"]);
+    assert_says(&flaw(b""), &["ends too early"]);
+}
+
+#[test]
+fn wrong_blocks_are_refused() {
+    Writer::default().bits(1, 1).bits(3, 2).assert_flaw("reserved type");
+    Writer::default().bits(1, 8).bits(5, 16).bits(!5 ^ 1, 16).assert_flaw("complement");
+    let fixed = fixed_literals();
+    for symbol in [286, 287] {
+        Writer::fixed().word(&fixed, 65).word(&fixed, symbol).assert_flaw("reserved length or distance");
+    }
+    for symbol in [30, 31] {
+        let mut block = Writer::fixed();
+        block.word(&fixed, 65).word(&fixed, 257).word(&FIXED_DISTANCES, symbol);
+        block.assert_flaw("reserved length or distance");
+    }
+    for distance in [2, 3, 32_768] {
+        let mut block = Writer::fixed();
+        block.word(&fixed, 65).matched(&fixed, &FIXED_DISTANCES, 3, distance).assert_flaw("before its own start");
+    }
+}
+
+#[test]
+fn wrong_huffman_codes_are_refused() {
+    let literals = |words: &[(usize, u8)]| {
+        let mut lengths = vec![0; 258];
+        words.iter().for_each(|&(symbol, length)| lengths[symbol] = length);
+        lengths
+    };
+    let good = literals(&[(65, 1), (256, 1)]);
+    for (literals, distances, words) in [
+        (literals(&[(65, 1), (66, 1), (256, 1)]), &[1][..], "over-full"),
+        (literals(&[(65, 1), (66, 2), (256, 2), (257, 15)]), &[1], "over-full"),
+        (literals(&[(65, 1), (256, 2)]), &[1], "incomplete"),
+        (literals(&[(256, 1)]), &[1], "incomplete"),
+        (literals(&[(65, 1), (66, 1)]), &[1], "end-of-block"),
+        (good.clone(), &[1, 1, 1], "over-full"),
+        (good.clone(), &[2], "incomplete"),
+        (good.clone(), &[1, 2], "incomplete"),
+        (good.clone(), &[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15], "incomplete"),
+        (vec![9; 287], &[1], "more symbols than there are"),
+        (good, &[5; 31], "more symbols than there are"),
+    ] {
+        Writer::dynamic(&literals, distances).assert_flaw(words);
+    }
+
+    // The third code by itself, as the lengths of its symbols 16, 17, 18 and 0.
+    for (lengths, words) in [([0, 0, 0, 0], "incomplete"), ([1, 1, 1, 0], "over-full"), ([0, 0, 0, 1], "incomplete")] {
+        let mut block = Writer::default();
+        block.bits(1, 1).bits(2, 2).bits(0, 5).bits(0, 5).bits(0, 4);
+        lengths.iter().for_each(|&length| _ = block.bits(length, 3));
+        block.assert_flaw(words);
+    }
+
+    // Code lengths of 258 symbols, repeated before there is one, and past the last one.
+    let runs = |runs: &[(usize, usize, u32)], words: &str| {
+        let mut block = Writer::third(257, 1);
+        runs.iter().for_each(|&(symbol, extra, count)| _ = block.word(&THIRD, symbol).bits(extra, count));
+        block.assert_flaw(words);
+    };
+    let most = (18, 127, 7); // 138 zeros
+    runs(&[(16, 0, 2)], "before the first");
+    runs(&[most, (18, 110, 7)], "past the last");
+    runs(&[most, (18, 107, 7), (2, 0, 0), (16, 0, 2)], "past the last");
+    runs(&[most, (18, 108, 7), (17, 0, 3)], "past the last");
+    runs(&[most, (18, 106, 7), (17, 0, 3)], "end-of-block"); // not past it: the next check finds what is wrong
+}
+
+#[test]
+fn every_cut_and_every_flipped_bit_is_noticed() {
+    let folder = Folder::new("flips");
+    let text = b"three blind mice, three blind mice, see how they run, see how they run".repeat(3);
+    for content in [b"".to_vec(), text, pictures(2)] {
+        let stored = member(&stored(&content, 100), &content);
+        for mut file in [real_gzip(&folder, &content, 6), real_gzip(&folder, &content, 1), stored] {
+            for end in 0..file.len() {
+                let cut = gunzip(&file[..end], usize::MAX);
+                assert!(matches!(cut, Err(Flaw::Corrupt(_))), "cut to {end} bytes: {cut:?}");
+            }
+            for bit in 0..file.len() * 8 {
+                file[bit / 8] ^= 1 << (bit % 8);
+                if let Ok(found) = gunzip(&file, 1 << 20) {
+                    assert!(found == content, "bit {bit} flipped");
+                }
+                file[bit / 8] ^= 1 << (bit % 8);
+            }
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn arbitrary_bytes_never_panic(mut bytes in prop::collection::vec(any::<u8>(), 0..400), n in 0..500usize) {
+        gunzip(&bytes, 1 << 20).ok();
+        // With a sound header, so that the blocks are reached.
+        bytes.splice(0..0, [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255]);
+        gunzip(&bytes, 1 << 20).ok();
+        if let Ok(start) = gunzip_start(&bytes, n) {
+            prop_assert!(start.len() <= n);
+        }
+        // With a block of each compressed type begun.
+        for kind in [3, 5] {
+            if let Some(byte) = bytes.get_mut(10) {
+                *byte = *byte & !7 | kind;
+            }
+            gunzip(&bytes, 1 << 20).ok();
+        }
+    }
+
+    #[test]
+    fn several_changes_to_a_file_are_noticed(changes in prop::collection::vec((any::<usize>(), any::<u8>()), 1..5)) {
+        static SOUND: LazyLock<Vec<u8>> = LazyLock::new(|| {
+            let literals = fixed_literals();
+            let mut block = Writer::fixed();
+            pictures(3).iter().for_each(|&byte| _ = block.word(&literals, byte.into()));
+            member(&block.end(&literals), &pictures(3))
+        });
+        let mut file = SOUND.clone();
+        for (at, byte) in changes {
+            let at = at % file.len();
+            file[at] = byte;
+        }
+        if let Ok(found) = gunzip(&file, 1 << 20) {
+            prop_assert!(found == pictures(3));
+        }
+    }
+}
+
+/// Run by the test below, by itself, with little memory allowed.
+#[test]
+#[ignore = "a part of `lies_cost_no_memory`"]
+fn lies_within_little_memory() {
+    // A file whose last bytes claim 4 GiB of content.
+    let content = noise(1000);
+    let mut file = member(&stored(&content, 1000), &content);
+    let end = file.len();
+    file[end - 4..].fill(255);
+    assert_says(&gunzip(&file, usize::MAX).unwrap_err().to_string(), &["length told at its end"]);
+    // The same, and long enough to hold so much; only its start is wanted, or no more than a little.
+    let mut file = member(&stored(&noise(1 << 24), 65_535), b"");
+    let end = file.len();
+    file[end - 4..].fill(255);
+    assert_eq!(gunzip_start(&file, 10).unwrap(), content[..10]);
+    assert_eq!(gunzip(&file, 10), Err(Flaw::TooLong));
+    // Headers that promise the world, plain and gzipped.
+    let folder = Folder::new("lies");
+    for dims in [[u32::MAX; 3], [u32::MAX, u32::MAX, 1], [u32::MAX, 1, 1], [1 << 20, 1 << 10, 1 << 10]] {
+        let bytes = idx_bytes(&dims, &content);
+        assert_refused(&folder.file("plain", &bytes), 3, &[&dims[0].to_string()]);
+        assert_refused(&folder.file("gzipped", &member(&stored(&bytes, 2000), &bytes)), 3, &[&dims[0].to_string()]);
+    }
+    // A sparse file of 16 GiB whose header promises little, plain and gzipped, or even more.
+    let small = idx_bytes(&[1, 2, 2], &[1; 4]);
+    for (start, words) in [
+        (small.clone(), "expected 20 bytes"),
+        (member(&stored(&small, 20), &small), "other bytes"),
+        (idx_bytes(&[1 << 15, 1 << 10, 1 << 10], &[]), "only 17179869184 bytes"),
+    ] {
+        let path = folder.file("sparse", &start);
+        File::options().write(true).open(&path).unwrap().set_len(1 << 34).unwrap();
+        assert_refused(&path, 3, &[words]);
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn lies_cost_no_memory() {
+    let program = std::env::current_exe().unwrap();
+    let run = "ulimit -v 1000000 && exec \"$0\" --ignored --exact --test-threads=1 lies_within_little_memory";
+    let output = Command::new("sh").arg("-c").arg(run).arg(program).output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && text.contains("1 passed"), "{output:?}");
+}
+
+// ---- IDX ---------------------------------------------------------------------------------------------------------
+
+#[test]
+fn sound_files_are_read_plain_or_gzipped_whatever_their_name() {
+    let folder = Folder::new("sound");
+    let images = pictures(300); // longer than what is read before the header has been looked at
+    let bytes = idx_bytes(&[300, 28, 28], &images);
+    let wanted = Idx { dims: vec![300, 28, 28], data: images };
+    let gzipped = real_gzip(&folder, &bytes, 6);
+    let stored = member(&stored(&bytes, 65_535), &bytes);
+    for (name, file) in [("plain", &bytes), ("plain.gz", &bytes), ("zipped", &gzipped), ("long.gz", &stored)] {
+        assert!(idx::read_file(&folder.file(name, file), 3).unwrap() == wanted, "{name}");
+    }
+    for length in [0, 5] {
+        let values = vec![9; length];
+        let path = folder.file("labels", &idx_bytes(&[length as u32], &values));
+        assert_eq!(idx::read_file(&path, 1).unwrap(), Idx { dims: vec![length], data: values });
+    }
+}
+
+#[test]
+fn the_plain_file_is_taken_before_the_gzipped_one() {
+    let folder = Folder::new("both");
+    folder.file("labels.gz", &real_gzip(&folder, &idx_bytes(&[1], &[1]), 6));
+    assert_eq!(idx::read(&folder.0, "labels", 1).unwrap().data, [1]);
+    folder.file("labels", &idx_bytes(&[1], &[2]));
+    assert_eq!(idx::read(&folder.0, "labels", 1).unwrap().data, [2]);
+}
+
+#[test]
+fn a_missing_file_or_folder_says_what_to_put_there() {
+    let folder = Folder::new("missing");
+    let message = |path: &Path| idx::read(path, "train-labels-idx1-ubyte", 1).unwrap_err().to_string();
+    let name = folder.0.join("train-labels-idx1-ubyte");
+    assert_says(&message(&folder.0), &[name.to_str().unwrap(), ".gz", "neither", "put the file there"]);
+    let nowhere = folder.0.join("nowhere");
+    assert_says(&message(&nowhere), &[nowhere.to_str().unwrap(), "no such folder", "t10k-images-idx3-ubyte", ".gz"]);
+    let file = folder.file("file", b"");
+    assert_says(&message(&file), &["found a file", "folder", "t10k-images-idx3-ubyte"]);
+    assert_refused(&nowhere, 1, &["reading failed", "check the path"]);
+}
+
+#[test]
+fn broken_idx_files_are_refused() {
+    let folder = Folder::new("broken");
+    let images = idx_bytes(&[3, 4, 5], &noise(60));
+    let labels = idx_bytes(&[3], &[1, 2, 3]);
+    let refused = |dimensions: usize, bytes: &[u8], words: &[&str]| {
+        assert_refused(&folder.file("plain", bytes), dimensions, words);
+        assert_refused(&folder.file("gzipped", &real_gzip(&folder, bytes, 6)), dimensions, words);
+    };
+    for end in 1..16 {
+        refused(3, &images[..end], &[&format!("only {end} bytes"), "within the header", "images", "fetch"]);
+    }
+    for end in [16, 17, 40, 74, 75] {
+        let only = format!("only {end} bytes");
+        refused(3, &images[..end], &[&only, "76 bytes", "16 of header", "3 × 4 × 5", "cut short"]);
+    }
+    refused(3, &[&images, &b"x"[..]].concat(), &["at least 77 bytes", "expected 76 bytes", "something was added"]);
+    refused(1, &[&labels, &[0; 9][..]].concat(), &["expected 11 bytes", "something was added"]);
+    refused(3, &labels, &["found an IDX file of labels", "expected an IDX file of images", "swapped"]);
+    refused(1, &images, &["found an IDX file of images", "expected an IDX file of labels", "swapped"]);
+    refused(3, &[0, 0, 8, 2, 0, 0], &["2 dimensions"]);
+    refused(3, &[0, 0, 0x0d, 3, 0, 0, 0, 1], &["type byte 0x0d", "unsigned bytes"]);
+    refused(3, b"<!DOCTYPE html>", &["begins with \"<!DO\"", "expected an IDX file of images", "fetch"]);
+    refused(3, &[1, 0, 8, 3, 0, 0], &["begins with"]);
+    refused(3, &[0, 1, 8, 3, 0, 0], &["begins with"]);
+    refused(3, &idx_bytes(&[1 << 31, 1 << 31, 4], &[]), &["header that promises 2147483648 × 2147483648 × 4 values"]);
+    refused(3, &idx_bytes(&[u32::MAX, u32::MAX, 1], &[0; 99]), &["only 115 bytes", "18446744065119617041 bytes"]);
+
+    assert_refused(&folder.file("empty", b""), 3, &["an empty file", "expected an IDX file of images", "fetch"]);
+    assert_refused(&folder.file("empty.gz", &real_gzip(&folder, b"", 6)), 3, &["only 0 bytes", "within the header"]);
+    fs::create_dir(folder.0.join("inner")).unwrap();
+    assert_refused(&folder.0.join("inner"), 3, &["a folder", "expected an IDX file"]);
+    assert_says(&idx::read(&folder.0, "inner", 3).unwrap_err().to_string(), &["inner", "a folder"]);
+}
+
+#[test]
+fn a_corrupt_gzip_says_which_check_failed() {
+    let folder = Folder::new("corrupt");
+    let good = real_gzip(&folder, &idx_bytes(&[200, 28, 28], &pictures(200)), 6);
+    let refused = |bytes: &[u8], words: &str| {
+        assert_refused(&folder.file("images.gz", bytes), 3, &["a gzip file that", words, "fetch the file again"]);
+    };
+    let end = good.len();
+    let changed = |at: usize| {
+        let mut bytes = good.clone();
+        bytes[at] ^= 4;
+        bytes
+    };
+    refused(&good[..end - 9], "ends too early");
+    refused(&good[..1000], "ends too early");
+    refused(&good[..5], "ends too early");
+    refused(&changed(end - 8), "does not pass its CRC-32 check");
+    refused(&changed(end - 1), "does not have the length told at its end");
+    refused(&[&good, &b"\0"[..]].concat(), "is followed by other bytes");
+}
+
+#[cfg(unix)]
+#[test]
+fn what_is_no_plain_file_is_read_only_as_far_as_promised() {
+    assert_refused(Path::new("/dev/zero"), 3, &["another type"]);
+    assert_refused(Path::new("/dev/null"), 3, &["an empty file"]);
+
+    let folder = Folder::new("pipe");
+    let path = folder.0.join("pipe");
+    assert!(Command::new("mkfifo").arg(&path).status().unwrap().success());
+    let bytes = idx_bytes(&[300, 28, 28], &pictures(300));
+    let packed = real_gzip(&folder, &bytes, 6);
+    let longer = [&bytes[..], b"x"].concat();
+    for (file, sound) in [(&bytes, true), (&packed, true), (&longer, false)] {
+        std::thread::scope(|scope| {
+            scope.spawn(|| fs::write(&path, file).ok());
+            match idx::read_file(&path, 3) {
+                Ok(idx) => assert!(sound && idx.data == bytes[16..]),
+                Err(error) => assert!(!sound && error.to_string().contains("at least 235217 bytes"), "{error}"),
+            }
+        });
+    }
+}
+
+proptest! {
+    /// Cut, lengthened or changed, an IDX file gives an error or what its header promises.
+    #[test]
+    fn changed_idx_files_never_panic(
+        plain in any::<bool>(),
+        end in prop::option::of(0..120usize),
+        changes in prop::collection::vec((0..120usize, any::<u8>()), 0..4),
+        dimensions in 1..5usize,
+    ) {
+        let folder = Folder::new("changed");
+        let mut bytes = idx_bytes(&[3, 4, 5], &[8; 60]);
+        if !plain {
+            bytes = member(&stored(&bytes, 50), &bytes);
+        }
+        for (at, byte) in changes {
+            if let Some(old) = bytes.get_mut(at) {
+                *old = byte;
+            }
+        }
+        bytes.resize(end.unwrap_or(bytes.len()), 0);
+        if let Ok(idx) = idx::read_file(&folder.file("changed", &bytes), dimensions) {
+            prop_assert_eq!(idx.dims.len(), dimensions);
+            prop_assert_eq!(idx.dims.iter().product::<usize>(), idx.data.len());
+        }
+    }
+}
+
+#[test]
+fn the_files_of_mnist_are_themselves() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("raw_data");
+    for (set, count, first, each, mean) in [
+        ("train", 60_000, [5, 0, 4, 1, 9], [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949], 33.32),
+        ("t10k", 10_000, [7, 2, 1, 0, 4], [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009], 33.79),
+    ] {
+        let images = idx::read(&folder, &format!("{set}-images-idx3-ubyte"), 3).unwrap();
+        let labels = idx::read(&folder, &format!("{set}-labels-idx1-ubyte"), 1).unwrap();
+        assert_eq!(images.dims, [count, 28, 28]);
+        assert_eq!(labels.dims, [count]);
+        assert_eq!(images.data.len(), count * 784);
+        assert_eq!(labels.data[..5], first);
+        let mut counts = [0; 10];
+        labels.data.iter().for_each(|&label| counts[usize::from(label)] += 1);
+        assert_eq!(counts, each);
+        let sum: f64 = images.data.iter().map(|&pixel| f64::from(pixel)).sum();
+        assert!((sum / images.data.len() as f64 - mean).abs() < 0.01, "the mean is {}", sum / images.data.len() as f64);
+    }
+}
