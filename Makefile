@@ -13,3 +13,6 @@ test: ## everything that a contributor must pass
 	cargo clippy --all-targets -- -D warnings
 	RUSTDOCFLAGS='-D warnings' cargo doc --no-deps --quiet
 	cargo test
+
+bench: ## time the products, an epoch and evaluation beside this machine's peak
+	@cargo run --quiet --release --bin bench

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::error::{Error, Result};
 use crate::idx::{self, Idx};
-use crate::kernel::{Kernel, Operation, Simd};
+use crate::kernel::{Kernel, Operation, Simd, prefetch};
 use crate::matrix::Matrix;
 
 /// Grey images of one size. The pixels stay bytes until they are needed: a quarter of the memory of floats.
@@ -53,6 +53,12 @@ impl Images {
     /// The pixels of image `i`.
     pub fn image(&self, i: usize) -> &[u8] {
         &self.pixels[i * self.size()..][..self.size()]
+    }
+
+    /// Asks for the images of those numbers, so that they are in the caches by the time they are gathered: they lie
+    /// anywhere in tens of megabytes, which no processor guesses by itself.
+    pub fn prefetch(&self, numbers: impl Iterator<Item = usize>) {
+        numbers.for_each(|i| prefetch(self.image(i)));
     }
 
     /// `batch ←` the images of those numbers, one a row (`numbers × size`), each pixel normalised to [−0.5, 0.5] by

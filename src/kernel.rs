@@ -35,6 +35,7 @@
 #![allow(unsafe_code)]
 
 use std::fmt;
+use std::hint::black_box;
 
 /// An instruction set that this processor has. Only [`Kernel::supported`] makes one, so to hold one is the proof.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,7 +92,7 @@ impl Kernel {
 
 impl fmt::Display for Kernel {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?}", self.0)
+        f.write_str(&format!("{:?}", self.0).to_lowercase())
     }
 }
 
@@ -107,11 +108,12 @@ pub trait Operation {
 /// What the kernels need of an instruction set.
 ///
 /// # Safety
-/// The unsafe functions need a processor with that instruction set, and the first `count` numbers behind a pointer
-/// to be there.
+/// The unsafe functions need a processor with that instruction set, and the numbers behind a pointer to be there: `LANES`
+/// of them, or as many as the mask says.
 #[allow(missing_docs, clippy::missing_safety_doc)] // the names say what they are, and the safety is the same for all
 pub trait Simd {
     type Vector: Copy;
+    type Mask: Copy;
     const LANES: usize;
     /// Rows of a tile: with two vectors a row, what the registers hold.
     const TILE_ROWS: usize;
@@ -120,10 +122,13 @@ pub trait Simd {
     /// `a·b + c` of single numbers, rounded as `multiply_add` rounds.
     fn mul_add(a: f32, b: f32, c: f32) -> f32;
     unsafe fn splat(number: f32) -> Self::Vector;
-    /// The first `count` lanes from memory, the others zero; all of them with `count ≥ LANES`.
-    unsafe fn load(count: usize, from: *const f32) -> Self::Vector;
-    /// The first `count` lanes to memory.
-    unsafe fn store(count: usize, to: *mut f32, vector: Self::Vector);
+    unsafe fn load(from: *const f32) -> Self::Vector;
+    unsafe fn store(to: *mut f32, vector: Self::Vector);
+    /// The first `count ≤ LANES` lanes, for `load_masked` and `store_masked`.
+    unsafe fn mask(count: usize) -> Self::Mask;
+    /// The masked lanes from memory, the others zero.
+    unsafe fn load_masked(mask: Self::Mask, from: *const f32) -> Self::Vector;
+    unsafe fn store_masked(mask: Self::Mask, to: *mut f32, vector: Self::Vector);
     unsafe fn multiply(a: Self::Vector, b: Self::Vector) -> Self::Vector;
     /// `a·b + c`
     unsafe fn multiply_add(a: Self::Vector, b: Self::Vector, c: Self::Vector) -> Self::Vector;
@@ -150,11 +155,19 @@ pub(crate) struct Product<'a> {
 /// Steps of `k` in a block.
 const DEPTH: usize = 64;
 
-impl Operation for Product<'_> {
-    type Output = ();
+impl Product<'_> {
+    /// Computes it.
+    pub fn run(self, kernel: Kernel) {
+        match kernel.0 {
+            #[cfg(target_arch = "x86_64")]
+            InstructionSet::Avx512 => self.run_as::<Avx512>(),
+            #[cfg(target_arch = "x86_64")]
+            InstructionSet::Avx2 => self.run_as::<Avx2>(),
+            InstructionSet::Portable => self.run_as::<Portable>(),
+        }
+    }
 
-    #[inline(always)]
-    fn run<S: Simd>(self) {
+    fn run_as<S: Simd>(self) {
         let Product { m, n, k, a, transpose_a, b, beta, c } = self;
         assert!(a.len() == m * k && b.len() == k * n && c.len() == m * n);
         if m == 0 || n == 0 {
@@ -256,16 +269,16 @@ impl<const ROWS: usize, const VECTORS: usize, const CUT: bool, const TRANSPOSED:
     fn run<S: Simd>(self) {
         let Strip { tiles, width, depth, a, a_stride, mut b, beta, mut c, stride } = self.0;
         let (a_row, a_column) = if TRANSPOSED { (1, a_stride) } else { (a_stride, 1) };
-        // How many columns of vector v are the tile's: a constant, unless the tile is cut.
-        let count = |v: usize| if CUT { (width - v * S::LANES).min(S::LANES) } else { S::LANES };
         for _ in 0..tiles {
             // SAFETY: rows 0..ROWS, columns 0..width and steps 0..depth of each tile lie within the matrices by the
-            // word of whoever made the strip, and no vector goes beyond `width`.
+            // word of whoever made the strip; all vectors are whole but the last, which the mask ends at `width`.
             unsafe {
+                let mask = S::mask(width - (VECTORS - 1) * S::LANES);
                 let mut acc = [[S::splat(0.0); VECTORS]; ROWS];
                 for r in 0..ROWS {
                     for v in 0..VECTORS {
-                        acc[r][v] = S::load(count(v), c.add(r * stride + v * S::LANES));
+                        let c = c.add(r * stride + v * S::LANES);
+                        acc[r][v] = if CUT && v == VECTORS - 1 { S::load_masked(mask, c) } else { S::load(c) };
                     }
                 }
                 if beta != 1.0 {
@@ -278,7 +291,8 @@ impl<const ROWS: usize, const VECTORS: usize, const CUT: bool, const TRANSPOSED:
                 for k in 0..depth {
                     let mut b_row = [S::splat(0.0); VECTORS];
                     for v in 0..VECTORS {
-                        b_row[v] = S::load(count(v), b.add(k * stride + v * S::LANES));
+                        let b = b.add(k * stride + v * S::LANES);
+                        b_row[v] = if CUT && v == VECTORS - 1 { S::load_masked(mask, b) } else { S::load(b) };
                     }
                     for r in 0..ROWS {
                         let a = S::splat(*a.add(r * a_row + k * a_column));
@@ -289,7 +303,12 @@ impl<const ROWS: usize, const VECTORS: usize, const CUT: bool, const TRANSPOSED:
                 }
                 for r in 0..ROWS {
                     for v in 0..VECTORS {
-                        S::store(count(v), c.add(r * stride + v * S::LANES), acc[r][v]);
+                        let c = c.add(r * stride + v * S::LANES);
+                        if CUT && v == VECTORS - 1 {
+                            S::store_masked(mask, c, acc[r][v])
+                        } else {
+                            S::store(c, acc[r][v])
+                        }
                     }
                 }
             }
@@ -297,6 +316,44 @@ impl<const ROWS: usize, const VECTORS: usize, const CUT: bool, const TRANSPOSED:
             c = c.wrapping_add(width);
         }
     }
+}
+
+/// Twelve independent multiply-adds of whole vectors, so many times over: nothing that a tile does could be faster. Returns
+/// the floating-point operations done.
+pub struct Peak(pub usize);
+
+impl Operation for Peak {
+    type Output = f64;
+
+    #[inline(always)]
+    fn run<S: Simd>(self) -> f64 {
+        const CHAINS: usize = 12;
+        // SAFETY: no memory is touched.
+        unsafe {
+            let (a, b) = (S::splat(black_box(0.5)), S::splat(black_box(0.25)));
+            let mut acc = [S::splat(0.0); CHAINS];
+            for _ in 0..self.0 {
+                for c in &mut acc {
+                    *c = S::multiply_add(a, b, *c);
+                }
+            }
+            black_box(acc);
+        }
+        2.0 * (self.0 * CHAINS * S::LANES) as f64
+    }
+}
+
+/// Asks for the memory of `bytes` to be brought into the caches, for someone who will read it soon. Changes nothing else.
+#[inline]
+pub(crate) fn prefetch(bytes: &[u8]) {
+    #[cfg(target_arch = "x86_64")]
+    for line in bytes.chunks(64) {
+        use std::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};
+        // SAFETY: every x86-64 processor has SSE, and a prefetch reads nothing.
+        unsafe { _mm_prefetch::<_MM_HINT_T1>(line.as_ptr().cast()) };
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = bytes;
 }
 
 /// The transpose of a block of 4 × 4 numbers.
@@ -326,6 +383,7 @@ impl Portable {
 
 impl Simd for Portable {
     type Vector = [f32; 4];
+    type Mask = usize;
     const LANES: usize = 4;
     const TILE_ROWS: usize = 4;
     #[inline(never)]
@@ -341,12 +399,26 @@ impl Simd for Portable {
         [number; 4]
     }
     #[inline(always)]
-    unsafe fn load(count: usize, from: *const f32) -> [f32; 4] {
+    unsafe fn load(from: *const f32) -> [f32; 4] {
+        // SAFETY: four numbers are there.
+        unsafe { from.cast::<[f32; 4]>().read_unaligned() }
+    }
+    #[inline(always)]
+    unsafe fn store(to: *mut f32, vector: [f32; 4]) {
+        // SAFETY: four numbers are there.
+        unsafe { to.cast::<[f32; 4]>().write_unaligned(vector) }
+    }
+    #[inline(always)]
+    unsafe fn mask(count: usize) -> usize {
+        count
+    }
+    #[inline(always)]
+    unsafe fn load_masked(count: usize, from: *const f32) -> [f32; 4] {
         // SAFETY: only the first `count` numbers are read.
         std::array::from_fn(|lane| if lane < count { unsafe { *from.add(lane) } } else { 0.0 })
     }
     #[inline(always)]
-    unsafe fn store(count: usize, to: *mut f32, vector: [f32; 4]) {
+    unsafe fn store_masked(count: usize, to: *mut f32, vector: [f32; 4]) {
         for (lane, number) in vector.into_iter().enumerate().take(count) {
             // SAFETY: only the first `count` numbers are written.
             unsafe { *to.add(lane) = number }
@@ -376,14 +448,6 @@ mod x86 {
     /// The lanes to load or store: eight of these numbers, starting at `8 - count`.
     const MASKS: [i32; 16] = [-1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0, 0, 0, 0, 0, 0];
 
-    impl Avx2 {
-        #[inline(always)]
-        unsafe fn mask(count: usize) -> __m256i {
-            // SAFETY: 8 - count is between 0 and 8, and eight numbers follow; the processor is the caller's word.
-            unsafe { _mm256_loadu_si256(MASKS.as_ptr().add(8 - count.min(8)).cast()) }
-        }
-    }
-
     #[target_feature(enable = "avx2,fma")]
     #[inline(never)]
     fn run_avx2<O: Operation>(operation: O) -> O::Output {
@@ -392,6 +456,7 @@ mod x86 {
 
     impl Simd for Avx2 {
         type Vector = __m256;
+        type Mask = __m256i;
         const LANES: usize = 8;
         const TILE_ROWS: usize = 6; // of 16 registers, 12 accumulate
         #[inline(always)]
@@ -409,20 +474,29 @@ mod x86 {
             unsafe { _mm256_set1_ps(number) }
         }
         #[inline(always)]
-        unsafe fn load(count: usize, from: *const f32) -> __m256 {
-            // SAFETY: the lanes beyond `count` are not touched.
-            unsafe { if count >= 8 { _mm256_loadu_ps(from) } else { _mm256_maskload_ps(from, Self::mask(count)) } }
+        unsafe fn load(from: *const f32) -> __m256 {
+            // SAFETY: eight numbers are there.
+            unsafe { _mm256_loadu_ps(from) }
         }
         #[inline(always)]
-        unsafe fn store(count: usize, to: *mut f32, vector: __m256) {
-            // SAFETY: the lanes beyond `count` are not touched.
-            unsafe {
-                if count >= 8 {
-                    _mm256_storeu_ps(to, vector);
-                } else {
-                    _mm256_maskstore_ps(to, Self::mask(count), vector);
-                }
-            }
+        unsafe fn store(to: *mut f32, vector: __m256) {
+            // SAFETY: eight numbers are there.
+            unsafe { _mm256_storeu_ps(to, vector) }
+        }
+        #[inline(always)]
+        unsafe fn mask(count: usize) -> __m256i {
+            // SAFETY: 8 - count is between 0 and 8, and eight numbers follow.
+            unsafe { _mm256_loadu_si256(MASKS.as_ptr().add(8 - count).cast()) }
+        }
+        #[inline(always)]
+        unsafe fn load_masked(mask: __m256i, from: *const f32) -> __m256 {
+            // SAFETY: the other lanes are not touched.
+            unsafe { _mm256_maskload_ps(from, mask) }
+        }
+        #[inline(always)]
+        unsafe fn store_masked(mask: __m256i, to: *mut f32, vector: __m256) {
+            // SAFETY: the other lanes are not touched.
+            unsafe { _mm256_maskstore_ps(to, mask, vector) }
         }
         #[inline(always)]
         unsafe fn multiply(a: __m256, b: __m256) -> __m256 {
@@ -438,13 +512,6 @@ mod x86 {
 
     pub struct Avx512;
 
-    impl Avx512 {
-        #[inline(always)]
-        fn mask(count: usize) -> __mmask16 {
-            ((1_u32 << count.min(16)) - 1) as __mmask16
-        }
-    }
-
     #[target_feature(enable = "avx512f,avx2,fma")]
     #[inline(never)]
     fn run_avx512<O: Operation>(operation: O) -> O::Output {
@@ -453,6 +520,7 @@ mod x86 {
 
     impl Simd for Avx512 {
         type Vector = __m512;
+        type Mask = __mmask16;
         const LANES: usize = 16;
         const TILE_ROWS: usize = 8; // of 32 registers, 16 accumulate; 16 rows are two tiles
         #[inline(always)]
@@ -470,14 +538,28 @@ mod x86 {
             unsafe { _mm512_set1_ps(number) }
         }
         #[inline(always)]
-        unsafe fn load(count: usize, from: *const f32) -> __m512 {
-            // SAFETY: the lanes beyond `count` are not touched.
-            unsafe { if count >= 16 { _mm512_loadu_ps(from) } else { _mm512_maskz_loadu_ps(Self::mask(count), from) } }
+        unsafe fn load(from: *const f32) -> __m512 {
+            // SAFETY: sixteen numbers are there.
+            unsafe { _mm512_loadu_ps(from) }
         }
         #[inline(always)]
-        unsafe fn store(count: usize, to: *mut f32, vector: __m512) {
-            // SAFETY: the lanes beyond `count` are not touched.
-            unsafe { _mm512_mask_storeu_ps(to, Self::mask(count), vector) }
+        unsafe fn store(to: *mut f32, vector: __m512) {
+            // SAFETY: sixteen numbers are there.
+            unsafe { _mm512_storeu_ps(to, vector) }
+        }
+        #[inline(always)]
+        unsafe fn mask(count: usize) -> __mmask16 {
+            ((1_u32 << count) - 1) as __mmask16
+        }
+        #[inline(always)]
+        unsafe fn load_masked(mask: __mmask16, from: *const f32) -> __m512 {
+            // SAFETY: the other lanes are not touched.
+            unsafe { _mm512_maskz_loadu_ps(mask, from) }
+        }
+        #[inline(always)]
+        unsafe fn store_masked(mask: __mmask16, to: *mut f32, vector: __m512) {
+            // SAFETY: the other lanes are not touched.
+            unsafe { _mm512_mask_storeu_ps(to, mask, vector) }
         }
         #[inline(always)]
         unsafe fn multiply(a: __m512, b: __m512) -> __m512 {

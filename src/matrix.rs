@@ -79,14 +79,14 @@ impl Matrix {
 pub fn matmul(kernel: Kernel, a: &Matrix, b: &Matrix, beta: f32, c: &mut Matrix) {
     assert!(a.columns == b.rows && a.rows == c.rows && b.columns == c.columns);
     let (m, n, k) = (c.rows, c.columns, b.rows);
-    kernel.run(Product { m, n, k, a: &a.data, transpose_a: false, b: &b.data, beta, c: &mut c.data });
+    Product { m, n, k, a: &a.data, transpose_a: false, b: &b.data, beta, c: &mut c.data }.run(kernel);
 }
 
 /// `C ← β·C + Aᵀ·B` with `A: k × m`, `B: k × n`, `C: m × n`.
 pub fn matmul_transposed_a(kernel: Kernel, a: &Matrix, b: &Matrix, beta: f32, c: &mut Matrix) {
     assert!(a.rows == b.rows && a.columns == c.rows && b.columns == c.columns);
     let (m, n, k) = (c.rows, c.columns, b.rows);
-    kernel.run(Product { m, n, k, a: &a.data, transpose_a: true, b: &b.data, beta, c: &mut c.data });
+    Product { m, n, k, a: &a.data, transpose_a: true, b: &b.data, beta, c: &mut c.data }.run(kernel);
 }
 
 /// `C ← β·C + A·Bᵀ` with `A: m × k`, `B: n × k`, `C: m × n`; `scratch` takes `Bᵀ`.

@@ -109,6 +109,7 @@ impl<'a> Trainer<'a> {
         self.shuffle.shuffle(&mut self.order);
         for batch in self.order.chunks(batch_size) {
             self.set.images.gather(self.network.kernel, batch.iter().copied(), &mut self.buffers.activations[0]);
+            self.set.images.prefetch(self.order[done..].iter().skip(batch.len()).take(batch_size).copied());
             self.batch_labels.clear();
             self.batch_labels.extend(batch.iter().map(|&i| self.set.labels[i]));
 

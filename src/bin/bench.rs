@@ -1,0 +1,223 @@
+//! `make bench`: how fast this is on this machine, beside what one of its cores could do at most.
+//!
+//! Every figure is a median over repetitions. A share of the peak is taken repetition by repetition, from the peak
+//! measured just before and just after, because a processor's clock drifts.
+
+use std::fs;
+use std::hint::black_box;
+use std::process::ExitCode;
+use std::time::Instant;
+
+use mnist_mlp::config::Config;
+use mnist_mlp::dataset::{Data, Images};
+use mnist_mlp::error::{Error, Result};
+use mnist_mlp::kernel::{Kernel, Peak};
+use mnist_mlp::layer::Initialisation;
+use mnist_mlp::loss::Loss;
+use mnist_mlp::matrix::{Matrix, matmul, matmul_transposed_a, matmul_transposed_b};
+use mnist_mlp::network::Network;
+use mnist_mlp::progress::Console;
+use mnist_mlp::schedule::Schedule;
+use mnist_mlp::session;
+use mnist_mlp::train::Trainer;
+
+/// The work that the README compares with other tools.
+fn get_config() -> Config {
+    Config {
+        hidden_layers: vec![128, 64, 64],
+        classes: 10,
+        initialisation: Initialisation::Xavier,
+        loss: Loss::CrossEntropy,
+        schedule: Schedule::Constant,
+        learning_rate: 0.02,
+        dropout: 0.0,
+        weight_decay: 0.0,
+        batch_size: 16,
+        epochs: EPOCHS,
+        seed: 1,
+        data: "raw_data".into(),
+        output: "runs/latest".into(),
+    }
+}
+
+const EPOCHS: usize = 7;
+
+fn main() -> ExitCode {
+    session::exit_code(kernel().and_then(bench))
+}
+
+/// The kernel that the arguments name, the fastest without any.
+fn kernel() -> Result<Kernel> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let supported = Kernel::supported();
+    let names = supported.iter().map(Kernel::to_string).collect::<Vec<_>>().join(", ");
+    let kernel = match &arguments[..] {
+        [] => Some(Kernel::best()),
+        [option, name] if option == "--kernel" => supported.into_iter().find(|kernel| &kernel.to_string() == name),
+        _ => None,
+    };
+    kernel.ok_or_else(|| {
+        let expected = format!("nothing, or --kernel and one that this processor has: {names}");
+        Error::new("bench", format!("the arguments {}", arguments.join(" ")), expected, "call it again like that")
+    })
+}
+
+fn bench(kernel: Kernel) -> Result<()> {
+    let mut bench = Bench { console: Console::default(), kernel };
+    let cpu = about("/proc/cpuinfo", "model name").unwrap_or("unknown processor".into());
+    bench.console.line(&format!("machine: {cpu}, {} cores; {kernel} kernel, one thread", session::threads()))?;
+    bench
+        .console
+        .line(&format!("{:38}{:>11} {:10}{:>10}  middle half of the repetitions", "what", "median", "", "% of peak"))?;
+    bench.row("FMA peak", 100, |kernel| kernel.run(Peak(100_000)), "GFLOP/s", |seconds, flop| flop / seconds / 1e9)?;
+    bench.products()?;
+    bench.training()?;
+    if let Some(memory) = about("/proc/self/status", "VmHWM").and_then(|kb| kb.split(' ').next()?.parse::<f64>().ok()) {
+        bench.console.line(&format!("{:38}{:11.1} MB", "peak memory", memory * 1024.0 / 1e6))?;
+    }
+    Ok(())
+}
+
+struct Bench {
+    console: Console,
+    kernel: Kernel,
+}
+
+impl Bench {
+    /// Times `work`, which returns its floating-point operations, and prints its `figure` (from seconds and operations).
+    fn row(
+        &mut self,
+        name: &str,
+        repetitions: usize,
+        mut work: impl FnMut(Kernel) -> f64,
+        unit: &str,
+        figure: impl Fn(f64, f64) -> f64,
+    ) -> Result<()> {
+        let kernel = self.kernel;
+        let rate = |work: &mut dyn FnMut(Kernel) -> f64| {
+            let start = Instant::now();
+            let operations = work(kernel);
+            (start.elapsed().as_secs_f64(), operations)
+        };
+        let peak = || {
+            let (seconds, operations) = rate(&mut |kernel| kernel.run(Peak(20_000)));
+            operations / seconds
+        };
+        rate(&mut work); // the first run finds cold caches
+        let (mut figures, mut shares) = (Vec::new(), Vec::new());
+        for repetition in 0..repetitions {
+            self.console.live(|| format!("{name}: {repetition} of {repetitions} repetitions"))?;
+            let before = peak();
+            let (seconds, operations) = rate(&mut work);
+            let after = peak();
+            figures.push(figure(seconds, operations));
+            shares.push(100.0 * operations / seconds / ((before + after) / 2.0));
+        }
+        let (figures, shares) = (quartiles(figures), quartiles(shares));
+        let digits = if figures[1] >= 1000.0 { 0 } else { 3 };
+        let share = if shares[1] > 0.0 { format!("{:10.1}", shares[1]) } else { " ".repeat(10) };
+        self.console.line(&format!(
+            "{name:38}{:11.digits$} {unit:10}{share}  {:.digits$}–{:.digits$} {unit}",
+            figures[1], figures[0], figures[2]
+        ))
+    }
+
+    fn products(&mut self) -> Result<()> {
+        type Multiply = fn(Kernel, &Matrix, &Matrix, &mut Matrix, &mut Matrix);
+        let forward: Multiply = |kernel, a, b, c, _| matmul(kernel, a, b, 1.0, c);
+        let weight: Multiply = |kernel, a, b, c, _| matmul_transposed_a(kernel, a, b, 1.0, c);
+        let input: Multiply = |kernel, a, b, c, scratch| matmul_transposed_b(kernel, a, b, 0.0, c, scratch);
+        let mut products = Vec::new();
+        for (fan_in, fan_out) in [(784, 128), (128, 64), (64, 64), (64, 10)] {
+            products.push(("forward", forward, 16, fan_in, fan_out));
+            products.push(("weight gradient", weight, fan_in, 16, fan_out));
+            if fan_in < 784 {
+                products.push(("input gradient", input, 16, fan_out, fan_in));
+            }
+        }
+        products.extend([128, 256, 512].map(|n| ("square", forward, n, n, n)));
+        for (name, multiply, m, k, n) in products {
+            let (transposed_a, transposed_b) = (name == "weight gradient", name == "input gradient");
+            let a = if transposed_a { Matrix::zeros(k, m) } else { Matrix::zeros(m, k) };
+            let b = if transposed_b { Matrix::zeros(n, k) } else { Matrix::zeros(k, n) };
+            let (mut c, mut scratch) = (Matrix::zeros(m, n), Matrix::default());
+            let operations = 2.0 * (m * k * n) as f64;
+            let times = (2e7 / operations).ceil() as usize;
+            let work = |kernel| {
+                (0..times).for_each(|_| multiply(kernel, black_box(&a), black_box(&b), &mut c, &mut scratch));
+                operations * times as f64
+            };
+            let name = format!("{name} {m}×{k} · {k}×{n}");
+            self.row(&name, 100, work, "GFLOP/s", |seconds, operations| operations / seconds / 1e9)?;
+        }
+        Ok(())
+    }
+
+    fn training(&mut self) -> Result<()> {
+        let config = get_config();
+        let load = || Data::load(&config.data, config.classes);
+        let mut seconds = Vec::new();
+        let mut data = load()?;
+        for _ in 0..5 {
+            drop(data); // two of them at once would spoil the peak memory
+            let start = Instant::now();
+            data = load()?;
+            seconds.push(start.elapsed().as_secs_f64());
+        }
+        let [low, median, high] = quartiles(seconds);
+        self.console.line(&format!("{:38}{median:11.3} {:20}  {low:.3}–{high:.3} s", "loading the data", "s"))?;
+
+        let mut trainer = Trainer::new(&config, &data.train, self.kernel)?;
+        let forward: f64 = trainer.network.layers.iter().map(|layer| 2.0 * layer.weight.data().len() as f64).sum();
+        let first = 2.0 * trainer.network.layers[0].weight.data().len() as f64;
+        // Forward, weight gradient and, but for the first layer, input gradient.
+        let operations = (3.0 * forward - first) * data.train.labels.len() as f64;
+        let mut failed = Ok(());
+        let epoch = |_| {
+            if let Err(error) = trainer.epoch(|_| Ok(())) {
+                failed = Err(error);
+            }
+            operations
+        };
+        self.row("training epoch", EPOCHS - 1, epoch, "s", |seconds, _| seconds)?;
+        failed?;
+        let (network, images) = (&trainer.network, &data.test.images);
+        let rate = |seconds, operations| operations / forward / seconds;
+        self.row("evaluation, one thread", 20, |_| evaluate(network, images, 1) * forward, "images/s", rate)?;
+        self.row(
+            "evaluation, all threads",
+            20,
+            |_| evaluate(network, images, session::threads()) * forward,
+            "images/s",
+            rate,
+        )?;
+        let mut buffers = network.buffers();
+        let singly = |kernel| {
+            for i in 0..1000 {
+                images.gather(kernel, [i].into_iter(), &mut buffers.activations[0]);
+                network.forward(&mut buffers, None);
+            }
+            1000.0 * forward
+        };
+        self.row("evaluation, one image at a time", 20, singly, "images/s", rate)
+    }
+}
+
+/// Classifies all images; returns how many.
+fn evaluate(network: &Network, images: &Images, threads: usize) -> f64 {
+    black_box(network.predict(images, threads));
+    images.len() as f64
+}
+
+/// The first quarter, the median and the third quarter.
+fn quartiles(mut numbers: Vec<f64>) -> [f64; 3] {
+    numbers.sort_by(f64::total_cmp);
+    [1, 2, 3].map(|quarter| numbers[(numbers.len() - 1) * quarter / 4])
+}
+
+/// What a file of Linux's /proc says of `key`.
+fn about(file: &str, key: &str) -> Option<String> {
+    let text = fs::read_to_string(file).ok()?;
+    let line = text.lines().find(|line| line.starts_with(key))?;
+    Some(line.split_once(':')?.1.trim().to_string())
+}
