@@ -2,18 +2,27 @@
 
 use crate::kernel::{Kernel, Product, transpose_block};
 
+/// The bytes of a cache line, which is also the widest vector.
+const LINE: usize = 64;
+
 /// A matrix of `rows × columns`, row after row in one flat vector.
-#[derive(Clone, Debug, PartialEq, Default)]
+///
+/// The numbers begin at the start of a cache line: a vector that straddles two lines takes twice as long to load.
+#[derive(Debug, Default)]
 pub struct Matrix {
     rows: usize,
     columns: usize,
-    data: Vec<f32>,
+    /// Some unused numbers up to `start`, then row after row.
+    flat: Vec<f32>,
+    start: usize,
 }
 
 impl Matrix {
     /// `rows × columns` zeros.
     pub fn zeros(rows: usize, columns: usize) -> Self {
-        Matrix { rows, columns, data: vec![0.0; rows * columns] }
+        let flat = vec![0.0; rows * columns + LINE / size_of::<f32>()];
+        let start = flat.as_ptr().align_offset(LINE);
+        Matrix { rows, columns, flat, start }
     }
 
     /// A matrix of the numbers in `data`, row after row.
@@ -21,8 +30,9 @@ impl Matrix {
     /// # Panics
     /// If `data` does not hold `rows · columns` numbers.
     pub fn from_vec(rows: usize, columns: usize, data: Vec<f32>) -> Self {
-        assert_eq!(data.len(), rows * columns, "{rows} × {columns}");
-        Matrix { rows, columns, data }
+        let mut matrix = Matrix::zeros(rows, columns);
+        matrix.data_mut().copy_from_slice(&data);
+        matrix
     }
 
     /// How many rows.
@@ -37,37 +47,55 @@ impl Matrix {
 
     /// All numbers, row after row.
     pub fn data(&self) -> &[f32] {
-        &self.data
+        &self.flat[self.start..][..self.rows * self.columns]
     }
 
     /// All numbers, row after row, to change.
     pub fn data_mut(&mut self) -> &mut [f32] {
-        &mut self.data
+        &mut self.flat[self.start..][..self.rows * self.columns]
     }
 
     /// Row `i`: `columns` numbers.
     pub fn row(&self, i: usize) -> &[f32] {
-        &self.data[i * self.columns..][..self.columns]
+        &self.data()[i * self.columns..][..self.columns]
     }
 
     /// Row `i`, to change.
     pub fn row_mut(&mut self, i: usize) -> &mut [f32] {
-        &mut self.data[i * self.columns..][..self.columns]
+        let columns = self.columns;
+        &mut self.data_mut()[i * columns..][..columns]
     }
 
-    /// Makes this a matrix of `rows × columns` in the memory it has, which grows only if that is too little. What the
+    /// Makes this a matrix of `rows × columns` in the memory it has, or in new memory if that is too little. What the
     /// numbers are afterwards is not said: a buffer that is about to be filled.
     pub fn reshape(&mut self, rows: usize, columns: usize) {
-        (self.rows, self.columns) = (rows, columns);
-        self.data.resize(rows * columns, 0.0);
+        if self.start + rows * columns <= self.flat.len() {
+            (self.rows, self.columns) = (rows, columns);
+        } else {
+            *self = Matrix::zeros(rows, columns);
+        }
     }
 
     /// Sets every row to `row`.
     pub fn fill_rows(&mut self, row: &[f32]) {
         assert_eq!(row.len(), self.columns);
         if self.columns > 0 {
-            self.data.chunks_exact_mut(self.columns).for_each(|to| to.copy_from_slice(row));
+            self.data_mut().chunks_exact_mut(row.len()).for_each(|to| to.copy_from_slice(row));
         }
+    }
+}
+
+impl Clone for Matrix {
+    fn clone(&self) -> Self {
+        let mut clone = Matrix::zeros(self.rows, self.columns);
+        clone.data_mut().copy_from_slice(self.data());
+        clone
+    }
+}
+
+impl PartialEq for Matrix {
+    fn eq(&self, other: &Self) -> bool {
+        (self.rows, self.columns, self.data()) == (other.rows, other.columns, other.data())
     }
 }
 
@@ -79,14 +107,14 @@ impl Matrix {
 pub fn matmul(kernel: Kernel, a: &Matrix, b: &Matrix, beta: f32, c: &mut Matrix) {
     assert!(a.columns == b.rows && a.rows == c.rows && b.columns == c.columns);
     let (m, n, k) = (c.rows, c.columns, b.rows);
-    Product { m, n, k, a: &a.data, transpose_a: false, b: &b.data, beta, c: &mut c.data }.run(kernel);
+    Product { m, n, k, a: a.data(), transpose_a: false, b: b.data(), beta, c: c.data_mut() }.run(kernel);
 }
 
 /// `C ← β·C + Aᵀ·B` with `A: k × m`, `B: k × n`, `C: m × n`.
 pub fn matmul_transposed_a(kernel: Kernel, a: &Matrix, b: &Matrix, beta: f32, c: &mut Matrix) {
     assert!(a.rows == b.rows && a.columns == c.rows && b.columns == c.columns);
     let (m, n, k) = (c.rows, c.columns, b.rows);
-    Product { m, n, k, a: &a.data, transpose_a: true, b: &b.data, beta, c: &mut c.data }.run(kernel);
+    Product { m, n, k, a: a.data(), transpose_a: true, b: b.data(), beta, c: c.data_mut() }.run(kernel);
 }
 
 /// `C ← β·C + A·Bᵀ` with `A: m × k`, `B: n × k`, `C: m × n`; `scratch` takes `Bᵀ`.
@@ -99,18 +127,19 @@ pub fn matmul_transposed_b(kernel: Kernel, a: &Matrix, b: &Matrix, beta: f32, c:
 pub fn transpose(from: &Matrix, to: &mut Matrix) {
     let (rows, columns) = (from.rows, from.columns);
     to.reshape(columns, rows);
+    let to = to.data_mut();
     let (row_end, column_end) = (rows - rows % 4, columns - columns % 4);
     for i in (0..row_end).step_by(4) {
         let strip: [&[[f32; 4]]; 4] = std::array::from_fn(|r| from.row(i + r).as_chunks().0);
         for j in 0..column_end / 4 {
             for (c, column) in transpose_block(strip.map(|row| row[j])).into_iter().enumerate() {
-                to.data[(4 * j + c) * rows + i..][..4].copy_from_slice(&column);
+                to[(4 * j + c) * rows + i..][..4].copy_from_slice(&column);
             }
         }
     }
     for i in 0..rows {
         for j in if i < row_end { column_end } else { 0 }..columns {
-            to.data[j * rows + i] = from.data[i * columns + j];
+            to[j * rows + i] = from.row(i)[j];
         }
     }
 }
