@@ -1,11 +1,14 @@
-"""Opens a report.html in headless Chromium and checks what a visitor would: python check_page.py REPORT.html [SCREENSHOTS]
+"""Opens a report.html in headless Chromium and does with it what a visitor would.
+
+python check_page.py REPORT.html [SCREENSHOTS]
 
 Needs the PyPI package selenium and Debian's chromium and chromium-driver. Prints one line a check and ends with exit
 code 1 at the first that fails. SCREENSHOTS is a folder for pictures of the page, light and dark, wide and narrow.
 """
 import base64, json, math, pathlib, shutil, struct, sys, tempfile, zlib
 from selenium import webdriver
-from selenium.webdriver.common.action_chains import ActionBuilder
+from selenium.common.exceptions import WebDriverException
+from selenium.webdriver.common.actions.action_builder import ActionBuilder
 from selenium.webdriver.common.actions.pointer_input import PointerInput
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
@@ -19,7 +22,7 @@ ONE = [[(0.56, 0), (0.50, 0.5), (0.44, 1)]]
 ZERO = [[(0.5 + 0.32 * math.sin(t * math.pi / 12), 0.5 - 0.5 * math.cos(t * math.pi / 12)) for t in range(25)]]
 FOUR = [[(0.3, 0), (0.2, 0.5), (0.75, 0.5)], [(0.65, 0.1), (0.6, 1)]]
 # Where on the pad, as left, top, side.
-BIG, SMALL_CORNER, OTHER_CORNER = (0.1, 0.1, 0.8), (0.03, 0.03, 0.2), (0.74, 0.76, 0.2)
+BIG, CORNER, OTHER_CORNER = (0.1, 0.1, 0.8), (0.03, 0.03, 0.2), (0.74, 0.76, 0.2)
 
 
 def check(what, holds, seen=""):
@@ -29,6 +32,8 @@ def check(what, holds, seen=""):
 
 
 def main(report, screenshots):
+    if not pathlib.Path(report).is_file():
+        sys.exit(f"{report} is not there: make run writes runs/latest/report.html")
     with tempfile.TemporaryDirectory() as scratch:
         options = webdriver.ChromeOptions()
         options.binary_location = shutil.which("chromium")
@@ -45,6 +50,8 @@ def main(report, screenshots):
             check_pictures(page)
             check_sections(page, screenshots and pathlib.Path(screenshots))
             check_quiet(page)
+        except WebDriverException as error:
+            check("the browser could do the next step", False, error.msg.splitlines()[0])
         finally:
             driver.quit()
 
@@ -96,7 +103,8 @@ class Page:
 
     def answer(self):
         """The class, its probability and the pixels seen, all None where there is no answer."""
-        pixels, probabilities = self.run("return [mnist.answer.pixels && [...mnist.answer.pixels], mnist.answer.probabilities]")
+        pixels, probabilities = self.run("const { pixels, probabilities } = mnist.answer;"
+                                         "return [pixels && [...pixels], probabilities]")
         shown = self.text("digit")
         if probabilities is None:
             return f"still {shown}" if shown else None, None, pixels
@@ -112,7 +120,8 @@ class Page:
         else:
             self.run("""const [content, name, way] = arguments, transfer = new DataTransfer();
                 const bytes = Uint8Array.from(atob(content), (letter) => letter.charCodeAt(0));
-                transfer.items.add(new File([bytes], name, { type: name.endsWith("png") ? "image/png" : "text/plain" }));
+                const type = name.endsWith("png") ? "image/png" : "text/plain";
+                transfer.items.add(new File([bytes], name, { type }));
                 document.body.dispatchEvent(way === "drop"
                     ? new DragEvent("drop", { dataTransfer: transfer, bubbles: true, cancelable: true })
                     : new ClipboardEvent("paste", { clipboardData: transfer, bubbles: true }));""",
@@ -138,8 +147,8 @@ def check_network(page):
 
 def check_drawing(page):
     check("an untouched pad has no answer", page.answer()[0] is None, page.answer()[0] or "")
-    for name, strokes, truth in (("1", ONE, 1), ("0", ZERO, 0)):
-        for where, place in (("big in the middle", BIG), ("small in a corner", SMALL_CORNER), ("small in the other", OTHER_CORNER)):
+    for name, strokes, truth in (("1", ONE, 1), ("0", ZERO, 0), ("4", FOUR, 4)):
+        for where, place in (("big", BIG), ("small in a corner", CORNER), ("small in another", OTHER_CORNER)):
             best, probability, _ = page.draw(strokes, place)
             check(f"a {name} drawn {where} is read", best == truth, f"as {best}, {probability}")
     for pointer in ("touch", "pen"):
@@ -147,7 +156,7 @@ def check_drawing(page):
         check(f"a 0 drawn by {pointer} is read", best == 0, f"as {best}, {probability}")
 
     middle = page.draw(FOUR, (0.3, 0.3, 0.4))[2]
-    for where, place in (("off centre", (0.04, 0.55, 0.4)), ("half as big", (0.7, 0.1, 0.2)), ("twice as big", (0.1, 0.1, 0.8))):
+    for where, place in (("off centre", (0.04, 0.55, 0.4)), ("half as big", (0.7, 0.1, 0.2)), ("twice as big", BIG)):
         difference = apart(middle, page.draw(FOUR, place)[2])
         check(f"a 4 drawn {where} is seen as in the middle", difference < 5, f"{difference:.2f} of 255 a pixel apart")
 
@@ -166,7 +175,7 @@ def check_drawing(page):
     page.driver.find_element(By.ID, "clear").send_keys(Keys.ENTER)
     page.wait()
     check("clear works from the keyboard", page.answer()[0] is None, page.answer()[0] or "")
-    page.stroke([(0.5, 0.5)], BIG)
+    page.stroke([(0.5, 0.5), (0.51, 0.5)], BIG)
     check("a dot has no answer", page.answer()[0] is None, page.answer()[0] or "")
     page.click("clear")
 
@@ -178,40 +187,49 @@ def check_pictures(page):
     dark = [bytes(255 - p for p in row) for row in light]
     paper = [bytes(round(230 - 0.7 * p) for p in row for _ in range(9)) for row in light for _ in range(9)]
     paper = [bytes([230] * 300) + row for row in paper] + [bytes([230] * (300 + 9 * columns))] * 200
-    # A photograph: the same with the light falling off to one side and grain.
-    photo = [bytes(max(0, p - x // 8 - y // 16 - (x * 7919 + y * 104729) % 11) for x, p in enumerate(row)) for y, row in enumerate(paper)]
-    clear = [b"".join(bytes([20, 20, 20, p]) for p in row) for row in light]
+    # Black and white dots only, as many of them white as the grey level says.
+    halftone = [bytes(255 if 81 * p > 255 * ((9 * x + y) * 32 % 81) else 0 for p in row for x in range(9))
+                for row in light for y in range(9)]
+    # A photograph: the paper with the light falling off to one side, and grain.
+    photo = [bytes(max(0, p - x // 8 - y // 16 - (x * 7919 + y * 104729) % 30) for x, p in enumerate(row))
+             for y, row in enumerate(paper)]
+    clear = [b"".join(bytes([0, 0, 0, p]) for p in row) for row in light]
     expected = page.run("return mnist.predict(Uint8Array.from(arguments[0]))", list(sample))
     truth = expected.index(max(expected))
 
     _, _, first = page.open(png(light))
-    check("a test image opened as a picture is seen as it is", apart(first, sample) < 1, f"{apart(first, sample):.2f} of 255 a pixel apart")
-    for what, picture, way, limit in (("dark on light", dark, "file", 1), ("dropped", light, "drop", 1), ("pasted", dark, "paste", 1),
-                                      ("dark on transparent", clear, "file", 1), ("large, grey and off centre", paper, "file", 5),
-                                      ("photographed in uneven light", photo, "drop", 12)):
+    difference = apart(first, sample)
+    check("a test image opened as a picture is seen as it is", difference < 1, f"{difference:.2f} of 255 a pixel apart")
+    for what, picture, way, limit in (
+            ("dark on light", dark, "file", 1), ("dropped", light, "drop", 1), ("pasted", dark, "paste", 1),
+            ("dark on transparent", clear, "file", 1), ("large, grey and off centre", paper, "file", 5),
+            ("in halftone", halftone, "file", 5), ("photographed in uneven light", photo, "drop", 12)):
         page.click("clear")
         best, _, seen = page.open(png(picture, 4 if picture is clear else 1), way=way)
         check(f"the same {what} is seen alike", best == truth and apart(seen, sample) < limit,
               f"read as {best}, {apart(seen, sample):.2f} of 255 a pixel apart")
     page.click("undo")
     check("undo takes a picture back", page.answer()[0] is None, page.answer()[0] or "")
-    for what, content, name, way in (("a picture of one colour", png([bytes([90] * 40)] * 40), "plain.png", "file"),
-                                     ("a file that is no picture", b"text", "text.txt", "drop"),
-                                     ("a broken picture", png(light)[:60], "broken.png", "file")):
-        best = page.open(content, name, way)[0]
-        check(f"{what} has no answer and gets a message", best is None and page.text("message"), best or page.text("message"))
+    for what, content, name, way, message in (
+            ("a picture of one colour", png([b"Z" * 40] * 40), "plain.png", "file", "There is nothing on that picture."),
+            ("a file that is no picture", b"text", "text.txt", "drop", "That is not a picture."),
+            ("a broken picture", png(light)[:60], "broken.png", "file", "That picture can't be read.")):
+        best, shown = page.open(content, name, way)[0], page.text("message")
+        check(f"{what} has no answer and gets a message", best is None and shown == message, best or shown)
     page.draw(ZERO, BIG)
     check("the message goes with the next stroke", page.text("message") == "", page.text("message"))
 
 
 def check_sections(page, screenshots):
     data, count = page.data, lambda selector: len(page.driver.find_elements(By.CSS_SELECTOR, selector))
-    for what, selector, expected in (("bars", "#bars li", data["classes"]), ("accuracies", "#accuracies dd", len(data["accuracies"])),
-                                     ("lines of the configuration", "#config dd", len(data["config"])), ("curves", ".curves svg", 1),
-                                     ("cells of the confusion matrix", "#confusion tbody td", data["classes"] ** 2),
-                                     ("mistakes", "#mistakes figure", len(data["mistakes"])),
-                                     ("first-layer units", "#units canvas", data["layers"][0]["fan_out"])):
-        check(f"{expected} {what} are shown", count(selector) == expected, count(selector))
+    for what, selector, expected in (
+            ("probabilities", "#bars li", data["classes"]), ("accuracies", "#accuracies dd", len(data["accuracies"])),
+            ("lines of the configuration", "#config dd", len(data["config"])), ("picture of curves", ".curves svg", 1),
+            ("cells of the confusion matrix", "#confusion tbody td", data["classes"] ** 2),
+            ("mistakes", "#mistakes figure", len(data["mistakes"])),
+            ("first-layer units", "#units canvas", data["layers"][0]["fan_out"])):
+        found = count(selector)
+        check(f"{what} shown: {expected}", found == expected, found if found != expected else "")
     for width in (1200, 390):
         page.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", {
             "width": width, "height": 844, "deviceScaleFactor": 1 if width > 600 else 2, "mobile": width < 600})
@@ -219,7 +237,8 @@ def check_sections(page, screenshots):
         wide = page.run("return document.documentElement.scrollWidth")
         check(f"nothing is wider than a window of {width}", wide <= width, wide)
         for scheme in ("light", "dark") if screenshots else ():
-            page.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [{"name": "prefers-color-scheme", "value": scheme}]})
+            page.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {
+                "features": [{"name": "prefers-color-scheme", "value": scheme}]})
             page.wait()
             content = page.driver.execute_cdp_cmd("Page.getLayoutMetrics", {})["cssContentSize"]
             picture = page.driver.execute_cdp_cmd("Page.captureScreenshot", {

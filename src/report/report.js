@@ -1,5 +1,5 @@
 "use strict";
-// The report's page, in the data's order: data → network → drawing → preparation → answer → the still sections.
+// The report's page, in the data's order: data, network, drawing, preparation, answer, and the still sections.
 
 // ---- Data: one JSON block that the training program wrote into the page.
 
@@ -15,7 +15,7 @@ const layers = layersOf(new Float32Array(bytesOf(data.weights).buffer), data.lay
 function layersOf(values, shapes) {
   let at = 0;
   const take = (count) => values.subarray(at, (at += count));
-  return shapes.map(({ fan_in, fan_out }) => ({ fan_in, fan_out, weight: take(fan_in * fan_out), bias: take(fan_out) }));
+  return shapes.map((shape) => ({ ...shape, weight: take(shape.fan_in * shape.fan_out), bias: take(shape.fan_out) }));
 }
 
 // pixels [rows × columns], 0 to 255 → probabilities [classes]
@@ -52,7 +52,8 @@ const pad = document.getElementById("pad");
 const padPen = pad.width / 18;
 const blank = { strokes: [] };
 const drawings = [blank];
-let hand = { pointer: null, points: [] }; // the stroke under way
+const idle = { pointer: null };
+let hand = idle; // or the stroke under way
 
 const current = () => drawings.at(-1);
 const isBlank = ({ strokes }) => strokes?.length === 0;
@@ -88,7 +89,7 @@ pad.addEventListener("pointermove", (event) => {
   refresh();
 });
 
-for (const end of ["pointerup", "pointercancel"]) pad.addEventListener(end, () => (hand = { pointer: null, points: [] }));
+for (const end of ["pointerup", "pointercancel"]) pad.addEventListener(end, () => (hand = idle));
 
 document.getElementById("undo").addEventListener("click", undo);
 document.getElementById("clear").addEventListener("click", clear);
@@ -142,8 +143,8 @@ function newContext(width, height) {
   return canvas.getContext("2d", { willReadFrequently: true });
 }
 
-// ---- Preparation, as MNIST was made (yann.lecun.com/exdb/mnist): the ink's box scaled to 20 × 20 with its shape and grey
-// levels kept, then placed in 28 × 28 by its centre of mass. Ink is { width, height, levels }, a level 0 (none) to 1.
+// ---- Preparation, as MNIST was made (yann.lecun.com/exdb/mnist): the ink's box scaled to 20 × 20 with its shape and
+// grey levels kept, then placed in 28 × 28 by its centre of mass. Ink is { width, height, levels }, a level 0 to 1.
 
 const fitted = 20 / 28; // of the image's side
 const pen = 2.3 / 20; // of the box: the median thickness of the strokes in MNIST's test images
@@ -186,7 +187,7 @@ function pictureInk({ width, height, data: rgba }) {
   const sign = energy(1) > energy(-1) ? 1 : -1;
   const contrast = most(difference.map((d) => sign * d));
   if (contrast < (uneven ? 0.15 : 0.05)) return null;
-  const floor = uneven ? 0.4 * contrast : 0; // above grain, shadows and ruled lines; all grey levels of a clean picture stay
+  const floor = uneven ? 0.4 * contrast : 0; // above grain, shadows and ruled lines; a clean picture keeps all its greys
   const levels = difference.map((d) => Math.max(0, sign * d - floor) / (contrast - floor));
   return withoutSpecks({ width, height, levels });
 }
@@ -204,8 +205,8 @@ function brightness(rgba) {
   return luma.map((value, i) => behind + (value - behind) * (rgba[4 * i + 3] / 255));
 }
 
-// The paper is what lies along the picture's edge; where that is no one brightness, as on a photograph, on which light falls
-// unevenly, it is the medians of 3 × 3 tiles with straight lines between them.
+// The paper is what lies along the picture's edge; where that is not of one brightness, as on a photograph, on which
+// light falls unevenly, it is the medians of 3 × 3 tiles with straight lines between them.
 function withoutPaper(luma, width, height) {
   const depth = 0.03 * Math.min(width, height);
   const edge = luma.filter((_, i) => {
@@ -231,7 +232,8 @@ function withoutPaper(luma, width, height) {
   return { difference, uneven };
 }
 
-// Drops the blots that touch the picture's edge (shadows, frames) if others are left, and those much smaller than the largest.
+// Drops the blots that touch the picture's edge (shadows, frames) if others are left, and those much smaller than the
+// largest.
 function withoutSpecks(ink) {
   const { width, height, levels } = ink;
   const blots = [];
@@ -289,7 +291,7 @@ function prepare({ width, height, levels }) {
   return pixels;
 }
 
-// How far the masses along one axis move to have their centre in the middle of size: whole pixels, and no ink over the edge.
+// How far the masses along one axis move to have their centre in the middle: whole pixels, and no ink over the edge.
 function shift(masses, size) {
   const centre = total(masses.map((mass, i) => mass * i)) / total(masses);
   return Math.min(size - masses.length, Math.max(0, Math.round(size / 2 - centre)));
@@ -365,7 +367,8 @@ function showAnswer({ pixels, probabilities }) {
   });
   digit.replaceChildren(...(probabilities ? [String(first), make("span", {}, percent(probabilities[first]))] : []));
   clearTimeout(pause); // said once the hand rests, not at every move of it
-  pause = setTimeout(() => (spoken.textContent = probabilities ? `${first}, ${percent(probabilities[first])}` : ""), 400);
+  const text = probabilities ? `${first}, ${percent(probabilities[first])}` : "";
+  pause = setTimeout(() => (spoken.textContent = text), 400);
 }
 
 function say(text) {
@@ -404,10 +407,11 @@ function fillList(id, pairs) {
 
 function fillConfusion(confusion) {
   const table = document.getElementById("confusion");
-  const labels = [...confusion.keys()];
+  table.style.minWidth = `${2.4 * classes}em`; // with many classes it scrolls
   const heading = (scope, label) => make("th", { scope }, label);
-  table.createTHead().append(make("tr", {}, make("td", {}), ...labels.map((label) => heading("col", label))));
-  const worst = Math.max(1, ...confusion.flatMap((counts, truth) => counts.filter((_, prediction) => prediction !== truth)));
+  table.createTHead().append(make("tr", {}, make("td", {}), ...confusion.map((_, label) => heading("col", label))));
+  const mistakes = confusion.flatMap((counts, truth) => counts.filter((_, prediction) => prediction !== truth));
+  const worst = Math.max(1, ...mistakes);
   const body = table.createTBody();
   confusion.forEach((counts, truth) => {
     const images = total(counts);
@@ -420,8 +424,7 @@ function fillConfusion(confusion) {
     });
     body.append(make("tr", {}, heading("row", truth), ...cells));
   });
-  const all = total(confusion.flat());
-  const wrong = all - total(confusion.map((counts, truth) => counts[truth]));
+  const [all, wrong] = [total(confusion.flat()), total(mistakes)];
   document.getElementById("confusion-note").textContent = `A row is the true digit, a column what the network read. ` +
     `It misread ${wrong.toLocaleString("en")} of ${all.toLocaleString("en")} test images.`;
 }
@@ -454,7 +457,7 @@ function fillUnits({ fan_out, weight }) {
     make("span", { className: "scale" }, `−${limit.toFixed(2)}`, make("i", {}), `+${limit.toFixed(2)}`));
 }
 
-// The largest difference between this page's probabilities and the training program's own, over the embedded test images.
+// The largest difference between this page's probabilities and the training program's own, over the embedded images.
 function disagreement({ pixels, probabilities }) {
   const all = bytesOf(pixels);
   const size = rows * columns;
@@ -471,8 +474,8 @@ fillMistakes(data.mistakes);
 fillUnits(layers[0]);
 refresh();
 setTimeout(() => {
-  document.getElementById("agreement").textContent = `On ${data.samples.probabilities.length} test images this page's ` +
-    `probabilities are those of the training program to within ${disagreement(data.samples).toExponential(0)}.`;
+  document.getElementById("agreement").textContent = `On ${data.samples.probabilities.length} test images this ` +
+    `page's probabilities are those of the training program to within ${disagreement(data.samples).toExponential(0)}.`;
 });
 
 window.mnist = { data, predict, answer };
