@@ -1,0 +1,280 @@
+"""Opens a report.html in headless Chromium and does with it what a visitor would.
+
+python check_page.py REPORT.html [SCREENSHOTS]
+
+Needs the PyPI package selenium and Debian's chromium and chromium-driver. Prints one line a check and ends with exit
+code 1 at the first that fails. SCREENSHOTS is a folder for pictures of the page, light and dark, wide and narrow.
+"""
+import base64, json, math, pathlib, shutil, struct, sys, tempfile, zlib
+from selenium import webdriver
+from selenium.common.exceptions import WebDriverException
+from selenium.webdriver.common.actions.action_builder import ActionBuilder
+from selenium.webdriver.common.actions.pointer_input import PointerInput
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+
+FLAGS = ("--headless=new --no-sandbox --disable-gpu --no-first-run --disable-background-networking "
+         "--disable-component-update --disable-sync --disable-quic --window-size=1200,1000").split()
+BOUND = 1_500_000  # bytes of the page
+
+# Strokes in a unit square, as points.
+ONE = [[(0.56, 0), (0.50, 0.5), (0.44, 1)]]
+ZERO = [[(0.5 + 0.32 * math.sin(t * math.pi / 12), 0.5 - 0.5 * math.cos(t * math.pi / 12)) for t in range(25)]]
+FOUR = [[(0.3, 0), (0.2, 0.5), (0.75, 0.5)], [(0.65, 0.1), (0.6, 1)]]
+# Where on the pad, as left, top, side.
+BIG, CORNER, OTHER_CORNER = (0.1, 0.1, 0.8), (0.03, 0.03, 0.2), (0.74, 0.76, 0.2)
+
+
+def check(what, holds, seen=""):
+    print(f"{'ok' if holds else 'FAILED'}: {what}{f' ({seen})' if seen != '' else ''}", flush=True)
+    if not holds:
+        sys.exit(1)
+
+
+def main(report, screenshots):
+    if not pathlib.Path(report).is_file():
+        sys.exit(f"{report} is not there: make run writes runs/latest/report.html")
+    with tempfile.TemporaryDirectory() as scratch:
+        options = webdriver.ChromeOptions()
+        options.binary_location = shutil.which("chromium")
+        for flag in [*FLAGS, f"--user-data-dir={scratch}/profile"]:
+            options.add_argument(flag)
+        options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+        if not (options.binary_location and shutil.which("chromedriver")):
+            sys.exit("check_page.py needs Debian's packages chromium and chromium-driver")
+        driver = webdriver.Chrome(options, webdriver.ChromeService(shutil.which("chromedriver")))
+        try:
+            page = Page(driver, pathlib.Path(report).resolve(), pathlib.Path(scratch))
+            check_network(page)
+            check_drawing(page)
+            check_pictures(page)
+            check_sections(page, screenshots and pathlib.Path(screenshots))
+            check_quiet(page)
+        except WebDriverException as error:
+            check("the browser could do the next step", False, error.msg.splitlines()[0])
+        finally:
+            driver.quit()
+
+
+class Page:
+    def __init__(self, driver, file, scratch):
+        self.driver, self.file, self.scratch = driver, file, scratch
+        driver.get("about:blank")
+        driver.get_log("performance")  # what the browser's own first page asked for
+        driver.get(file.as_uri())
+        self.data = self.run("return {...mnist.data, weights: null}")
+        self.size = self.data["rows"] * self.data["columns"]
+        sample_bytes = base64.b64decode(self.data["samples"]["pixels"])
+        self.samples = [sample_bytes[i:i + self.size] for i in range(0, len(sample_bytes), self.size)]
+        self.pad = driver.find_element(By.ID, "pad")
+
+    def run(self, script, *arguments):
+        return self.driver.execute_script(script, *arguments)
+
+    def wait(self):
+        self.driver.execute_async_script("requestAnimationFrame(() => requestAnimationFrame(arguments[0]))")
+
+    def click(self, button):
+        self.driver.find_element(By.ID, button).click()
+        self.wait()
+
+    def text(self, element):
+        return self.run("return document.getElementById(arguments[0]).textContent", element)
+
+    def stroke(self, points, place, pointer="mouse"):
+        """Sends one stroke as the browser's own pointer events."""
+        side = self.pad.rect["width"]
+        left, top, scale = place
+        to = [(round(side * (left + x * scale - 0.5)), round(side * (top + y * scale - 0.5))) for x, y in points]
+        builder = ActionBuilder(self.driver, mouse=PointerInput(pointer, pointer), duration=15)
+        action = builder.pointer_action
+        action.move_to(self.pad, *to[0]).pointer_down()
+        for point in to[1:]:
+            action.move_to(self.pad, *point)
+        action.pointer_up()
+        builder.perform()
+        self.wait()
+
+    def draw(self, strokes, place, pointer="mouse"):
+        self.click("clear")
+        for points in strokes:
+            self.stroke(points, place, pointer)
+        return self.answer()
+
+    def answer(self):
+        """The class, its probability and the pixels seen, all None where there is no answer."""
+        pixels, probabilities = self.run("const { pixels, probabilities } = mnist.answer;"
+                                         "return [pixels && [...pixels], probabilities]")
+        shown = self.text("digit")
+        if probabilities is None:
+            return f"still {shown}" if shown else None, None, pixels
+        best = probabilities.index(max(probabilities))
+        return best if shown.startswith(str(best)) else f"{best}, shown as {shown}", probabilities[best], pixels
+
+    def open(self, content, name="picture.png", way="file"):
+        """Gives a file to the page: by its file button, dropped or pasted."""
+        if way == "file":
+            path = self.scratch / name
+            path.write_bytes(content)
+            self.driver.find_element(By.ID, "file").send_keys(str(path))
+        else:
+            self.run("""const [content, name, way] = arguments, transfer = new DataTransfer();
+                const bytes = Uint8Array.from(atob(content), (letter) => letter.charCodeAt(0));
+                const type = name.endsWith("png") ? "image/png" : "text/plain";
+                transfer.items.add(new File([bytes], name, { type }));
+                document.body.dispatchEvent(way === "drop"
+                    ? new DragEvent("drop", { dataTransfer: transfer, bubbles: true, cancelable: true })
+                    : new ClipboardEvent("paste", { clipboardData: transfer, bubbles: true }));""",
+                     base64.b64encode(content).decode(), name, way)
+        self.driver.execute_async_script("setTimeout(arguments[0], 300)")
+        return self.answer()
+
+
+def check_network(page):
+    size = page.file.stat().st_size
+    check(f"the page is under {BOUND:,} bytes", size < BOUND, f"{size:,}")
+    expected = page.data["samples"]["probabilities"]
+    check("at least 200 test images are embedded", min(len(expected), len(page.samples)) >= 200, len(page.samples))
+    wrong, worst = [], 0
+    for n, (pixels, ours) in enumerate(zip(page.samples, expected)):
+        theirs = page.run("return mnist.predict(Uint8Array.from(arguments[0]))", list(pixels))
+        worst = max(worst, *(abs(a - b) for a, b in zip(theirs, ours, strict=True)))
+        if theirs.index(max(theirs)) != ours.index(max(ours)):
+            wrong.append(n)
+    check("the page predicts the program's class for each of them", not wrong, f"differs for {wrong}" if wrong else "")
+    check("and its probabilities within 1e-4", worst <= 1e-4, f"largest difference {worst:.1e}")
+
+
+def check_drawing(page):
+    check("an untouched pad has no answer", page.answer()[0] is None, page.answer()[0] or "")
+    for name, strokes, truth in (("1", ONE, 1), ("0", ZERO, 0), ("4", FOUR, 4)):
+        for where, place in (("big", BIG), ("small in a corner", CORNER), ("small in another", OTHER_CORNER)):
+            best, probability, _ = page.draw(strokes, place)
+            check(f"a {name} drawn {where} is read", best == truth, f"as {best}, {probability}")
+    for pointer in ("touch", "pen"):
+        best, probability, _ = page.draw(ZERO, BIG, pointer)
+        check(f"a 0 drawn by {pointer} is read", best == 0, f"as {best}, {probability}")
+
+    middle = page.draw(FOUR, (0.3, 0.3, 0.4))[2]
+    for where, place in (("off centre", (0.04, 0.55, 0.4)), ("half as big", (0.7, 0.1, 0.2)), ("twice as big", BIG)):
+        difference = apart(middle, page.draw(FOUR, place)[2])
+        check(f"a 4 drawn {where} is seen as in the middle", difference < 5, f"{difference:.2f} of 255 a pixel apart")
+
+    page.click("clear")
+    check("clear empties the answer", page.answer()[0] is None and sum_of_seen(page) == 0, page.answer()[0] or "")
+    page.stroke(FOUR[0], BIG)
+    one_stroke = page.answer()[2]
+    page.stroke(FOUR[1], BIG)
+    check("a second stroke changes what is seen", page.answer()[2] != one_stroke)
+    page.click("undo")
+    check("undo takes it back", page.answer()[2] == one_stroke)
+    page.click("undo")
+    check("a second undo empties the answer", page.answer()[0] is None, page.answer()[0] or "")
+    page.click("undo")
+    check("a third brings back what was cleared", page.answer()[0] is not None)
+    page.driver.find_element(By.ID, "clear").send_keys(Keys.ENTER)
+    page.wait()
+    check("clear works from the keyboard", page.answer()[0] is None, page.answer()[0] or "")
+    page.stroke([(0.5, 0.5), (0.51, 0.5)], BIG)
+    check("a dot has no answer", page.answer()[0] is None, page.answer()[0] or "")
+    page.click("clear")
+
+
+def check_pictures(page):
+    rows, columns, sample = page.data["rows"], page.data["columns"], page.samples[0]
+    line = lambda pixels, y: pixels[y * columns:(y + 1) * columns]
+    light = [line(sample, y) for y in range(rows)]
+    dark = [bytes(255 - p for p in row) for row in light]
+    paper = [bytes(round(230 - 0.7 * p) for p in row for _ in range(9)) for row in light for _ in range(9)]
+    paper = [bytes([230] * 300) + row for row in paper] + [bytes([230] * (300 + 9 * columns))] * 200
+    # Black and white dots only, as many of them white as the grey level says.
+    halftone = [bytes(255 if 81 * p > 255 * ((9 * x + y) * 32 % 81) else 0 for p in row for x in range(9))
+                for row in light for y in range(9)]
+    # A photograph: the paper with the light falling off to one side, and grain.
+    photo = [bytes(max(0, p - x // 8 - y // 16 - (x * 7919 + y * 104729) % 30) for x, p in enumerate(row))
+             for y, row in enumerate(paper)]
+    clear = [b"".join(bytes([0, 0, 0, p]) for p in row) for row in light]
+    expected = page.run("return mnist.predict(Uint8Array.from(arguments[0]))", list(sample))
+    truth = expected.index(max(expected))
+
+    _, _, first = page.open(png(light))
+    difference = apart(first, sample)
+    check("a test image opened as a picture is seen as it is", difference < 1, f"{difference:.2f} of 255 a pixel apart")
+    for what, picture, way, limit in (
+            ("dark on light", dark, "file", 1), ("dropped", light, "drop", 1), ("pasted", dark, "paste", 1),
+            ("dark on transparent", clear, "file", 1), ("large, grey and off centre", paper, "file", 5),
+            ("in halftone", halftone, "file", 5), ("photographed in uneven light", photo, "drop", 12)):
+        page.click("clear")
+        best, _, seen = page.open(png(picture, 4 if picture is clear else 1), way=way)
+        check(f"the same {what} is seen alike", best == truth and apart(seen, sample) < limit,
+              f"read as {best}, {apart(seen, sample):.2f} of 255 a pixel apart")
+    page.click("undo")
+    check("undo takes a picture back", page.answer()[0] is None, page.answer()[0] or "")
+    for what, content, name, way, message in (
+            ("a picture of one colour", png([b"Z" * 40] * 40), "plain.png", "file", "There is nothing on that picture."),
+            ("a file that is no picture", b"text", "text.txt", "drop", "That is not a picture."),
+            ("a broken picture", png(light)[:60], "broken.png", "file", "That picture can't be read.")):
+        best, shown = page.open(content, name, way)[0], page.text("message")
+        check(f"{what} has no answer and gets a message", best is None and shown == message, best or shown)
+    page.draw(ZERO, BIG)
+    check("the message goes with the next stroke", page.text("message") == "", page.text("message"))
+
+
+def check_sections(page, screenshots):
+    data, count = page.data, lambda selector: len(page.driver.find_elements(By.CSS_SELECTOR, selector))
+    for what, selector, expected in (
+            ("probabilities", "#bars li", data["classes"]), ("accuracies", "#accuracies dd", len(data["accuracies"])),
+            ("lines of the configuration", "#config dd", len(data["config"])), ("picture of curves", ".curves svg", 1),
+            ("cells of the confusion matrix", "#confusion tbody td", data["classes"] ** 2),
+            ("mistakes", "#mistakes figure", len(data["mistakes"])),
+            ("first-layer units", "#units canvas", data["layers"][0]["fan_out"])):
+        found = count(selector)
+        check(f"{what} shown: {expected}", found == expected, found if found != expected else "")
+    for width in (1200, 390):
+        page.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", {
+            "width": width, "height": 844, "deviceScaleFactor": 1 if width > 600 else 2, "mobile": width < 600})
+        page.wait()
+        wide = page.run("return document.documentElement.scrollWidth")
+        check(f"nothing is wider than a window of {width}", wide <= width, wide)
+        for scheme in ("light", "dark") if screenshots else ():
+            page.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {
+                "features": [{"name": "prefers-color-scheme", "value": scheme}]})
+            page.wait()
+            content = page.driver.execute_cdp_cmd("Page.getLayoutMetrics", {})["cssContentSize"]
+            picture = page.driver.execute_cdp_cmd("Page.captureScreenshot", {
+                "captureBeyondViewport": True, "clip": {**content, "x": 0, "y": 0, "scale": 1}})
+            screenshots.mkdir(parents=True, exist_ok=True)
+            (screenshots / f"report-{width}-{scheme}.png").write_bytes(base64.b64decode(picture["data"]))
+
+
+def check_quiet(page):
+    console = [entry["message"] for entry in page.driver.get_log("browser")]
+    check("the console stayed empty", not console, console or "")
+    messages = [json.loads(entry["message"])["message"] for entry in page.driver.get_log("performance")]
+    requests = [m["params"]["request"]["url"] for m in messages if m["method"] == "Network.requestWillBeSent"]
+    check("nothing was requested but the page itself", requests == [page.file.as_uri()], requests)
+
+
+def apart(a, b):
+    """The mean difference a pixel."""
+    return sum(abs(x - y) for x, y in zip(a, b, strict=True)) / len(a) if a and b else math.inf
+
+
+def sum_of_seen(page):
+    return page.run("""const seen = document.getElementById("seen");
+        const { data } = seen.getContext("2d").getImageData(0, 0, seen.width, seen.height);
+        return data.reduce((sum, value, i) => sum + (i % 4 < 3 ? value : 0), 0)""")
+
+
+def png(lines, channels=1):
+    """A PNG of 8-bit lines, grey or (4 channels) RGBA."""
+    chunk = lambda kind, body: struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+    header = struct.pack(">IIBBBBB", len(lines[0]) // channels, len(lines), 8, {1: 0, 4: 6}[channels], 0, 0, 0)
+    body = zlib.compress(b"".join(b"\0" + line for line in lines))
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", body) + chunk(b"IEND", b"")
+
+
+if __name__ == "__main__":
+    if len(sys.argv) not in (2, 3):
+        sys.exit(__doc__)
+    main(sys.argv[1], sys.argv[2] if len(sys.argv) == 3 else None)
