@@ -1,5 +1,7 @@
 //! Flat row-major matrices and their products.
 
+use std::array::from_fn;
+
 use crate::kernel::{Kernel, Product, transpose_block};
 
 /// The bytes of a cache line, which is also the widest vector.
@@ -127,19 +129,23 @@ pub fn matmul_transposed_b(kernel: Kernel, a: &Matrix, b: &Matrix, beta: f32, c:
 pub fn transpose(from: &Matrix, to: &mut Matrix) {
     let (rows, columns) = (from.rows, from.columns);
     to.reshape(columns, rows);
-    let to = to.data_mut();
+    let (from, to) = (from.data(), to.data_mut());
     let (row_end, column_end) = (rows - rows % 4, columns - columns % 4);
-    for i in (0..row_end).step_by(4) {
-        let strip: [&[[f32; 4]]; 4] = std::array::from_fn(|r| from.row(i + r).as_chunks().0);
-        for j in 0..column_end / 4 {
-            for (c, column) in transpose_block(strip.map(|row| row[j])).into_iter().enumerate() {
-                to[(4 * j + c) * rows + i..][..4].copy_from_slice(&column);
+    // chunks_exact takes no zero; without a row or a column there is nothing to do.
+    for (j, strip) in to.chunks_exact_mut(4 * rows.max(1)).enumerate() {
+        // Four rows of the result side by side, each written from left to right.
+        let mut strip = strip.chunks_exact_mut(rows);
+        let mut strip: [&mut [[f32; 4]]; 4] = from_fn(|_| strip.next().unwrap_or_default().as_chunks_mut().0);
+        for (i, block) in from.chunks_exact(4 * columns).enumerate() {
+            let block = transpose_block(from_fn(|r| from_fn(|c| block[r * columns + 4 * j..][..4][c])));
+            for (row, values) in strip.iter_mut().zip(block) {
+                row[i] = values;
             }
         }
     }
     for i in 0..rows {
         for j in if i < row_end { column_end } else { 0 }..columns {
-            to[j * rows + i] = from.row(i)[j];
+            to[j * rows + i] = from[i * columns + j];
         }
     }
 }
