@@ -39,6 +39,41 @@ pub struct Config {
 }
 
 impl Config {
+    /// Every field's name and value, written as in `get_config`; paths without quotes.
+    pub fn fields(&self) -> Vec<(&'static str, String)> {
+        // Taken apart without `..`, so that no field is forgotten.
+        let Config {
+            hidden_layers,
+            classes,
+            initialisation,
+            loss,
+            schedule,
+            learning_rate,
+            dropout,
+            weight_decay,
+            batch_size,
+            epochs,
+            seed,
+            data,
+            output,
+        } = self;
+        vec![
+            ("hidden_layers", format!("{hidden_layers:?}")),
+            ("classes", format!("{classes:?}")),
+            ("initialisation", format!("{initialisation:?}")),
+            ("loss", format!("{loss:?}")),
+            ("schedule", format!("{schedule:?}")),
+            ("learning_rate", format!("{learning_rate:?}")),
+            ("dropout", format!("{dropout:?}")),
+            ("weight_decay", format!("{weight_decay:?}")),
+            ("batch_size", format!("{batch_size:?}")),
+            ("epochs", format!("{epochs:?}")),
+            ("seed", format!("{seed:?}")),
+            ("data", data.display().to_string()),
+            ("output", output.display().to_string()),
+        ]
+    }
+
     /// Checks every field that can be checked without the data.
     ///
     /// # Errors

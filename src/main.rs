@@ -37,6 +37,6 @@ fn run(config: &Config) -> Result<()> {
     session::check(config)?;
     let data = Data::load(&config.data, config.classes)?;
     let trained = session::train(config, &data)?;
-    session::save(config, &trained)?;
+    session::save(config, &data, &trained)?;
     session::summarise(&data, &trained)
 }

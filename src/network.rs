@@ -41,6 +41,12 @@ impl Network {
         Network { layers, kernel }
     }
 
+    /// Whether every weight and bias is a finite number.
+    pub fn is_finite(&self) -> bool {
+        let numbers = |layer: &Linear| layer.weight.data().iter().chain(&layer.bias).all(|number| number.is_finite());
+        self.layers.iter().all(numbers)
+    }
+
     /// Buffers for this network.
     pub fn buffers(&self) -> Buffers {
         Buffers {
@@ -149,6 +155,19 @@ pub fn most_likely(probabilities: &[f32]) -> u8 {
         }
     }
     best as u8
+}
+
+/// How many images of each label (row) were taken for each class (column); `probabilities` is `labels × classes`.
+///
+/// # Panics
+/// If a label is not below `classes`.
+pub fn confusion(probabilities: &Matrix, labels: &[u8]) -> Vec<Vec<usize>> {
+    let classes = probabilities.columns();
+    let mut counts = vec![vec![0; classes]; classes];
+    for (i, &label) in labels.iter().enumerate() {
+        counts[usize::from(label)][usize::from(most_likely(probabilities.row(i)))] += 1;
+    }
+    counts
 }
 
 /// The share of images whose most likely class is their label; `probabilities` is `labels × classes`.

@@ -12,7 +12,9 @@ use crate::history;
 use crate::kernel::Kernel;
 use crate::output;
 use crate::progress::{Console, duration, thousands};
+use crate::report;
 use crate::train::{self, Event, Trained};
+use crate::weights;
 
 /// Checks the configuration and that its output folder can be written to, before any work is done.
 ///
@@ -58,15 +60,23 @@ pub fn train(config: &Config, data: &Data) -> Result<Trained> {
     })
 }
 
-/// Writes the history and the curves into the output folder.
+/// Writes the history, the curves, the weights and the report into the output folder.
 ///
 /// # Errors
 /// What the disk says.
-pub fn save(config: &Config, trained: &Trained) -> Result<()> {
+pub fn save(config: &Config, data: &Data, trained: &Trained) -> Result<()> {
     let title = format!("{:?} initialisation, {:?} schedule", config.initialisation, config.schedule);
-    let write = |name: &str, content: String| output::write_whole(&config.output.join(name), content.as_bytes());
-    write("history.csv", history::csv(&trained.history))?;
-    write("curves.svg", history::curves(&trained.history, title))
+    let curves = history::curves(&trained.history, title);
+    let (fields, accuracies) = (config.fields(), accuracies(data, trained));
+    let facts = fields.iter().chain(&accuracies).map(|(name, text)| (name.replace(' ', "_"), text.clone()));
+    let image_size = (data.test.images.rows, data.test.images.columns);
+    let weights = weights::encode(&trained.network, image_size, &facts.collect::<Vec<_>>());
+    let report = report::html(&fields, &accuracies, &curves, &data.test, trained);
+    let write = |name: &str, content: &[u8]| output::write_whole(&config.output.join(name), content);
+    write("history.csv", history::csv(&trained.history).as_bytes())?;
+    write("curves.svg", curves.as_bytes())?;
+    write("model.safetensors", &weights)?;
+    write("report.html", report.as_bytes())
 }
 
 /// Prints the coursework's three columns.
@@ -81,16 +91,20 @@ pub fn summarise(data: &Data, trained: &Trained) -> Result<()> {
     Ok(())
 }
 
-/// The coursework's three columns, each with its name. The test accuracy is ± one binomial standard error, √(p(1 − p)/n).
+/// The coursework's three columns, each with its name.
 pub fn accuracies(data: &Data, trained: &Trained) -> [(&'static str, String); 3] {
-    let test = trained.test_accuracy();
-    let error = (test * (1.0 - test) / data.test.labels.len() as f64).sqrt();
+    let test = with_standard_error(trained.test_accuracy(), data.test.labels.len());
     let (best, epoch) = trained.best_test_accuracy();
     [
         ("final train accuracy", format!("{:.4}", trained.train_accuracy)),
-        ("final test accuracy", format!("{test:.4} ± {error:.4}")),
+        ("final test accuracy", test),
         ("best test accuracy", format!("{best:.4} (epoch {epoch})")),
     ]
+}
+
+/// An accuracy over `count` images, ± one binomial standard error: √(p(1 − p)/n).
+pub fn with_standard_error(accuracy: f64, count: usize) -> String {
+    format!("{accuracy:.4} ± {:.4}", (accuracy * (1.0 - accuracy) / count as f64).sqrt())
 }
 
 /// What a command ends with: 0, or 1 after one message on standard error. A closed pipe is no failure: its reader has

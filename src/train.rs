@@ -7,6 +7,7 @@ use crate::dataset::{Data, Dataset};
 use crate::error::{Error, Result};
 use crate::history::Epoch;
 use crate::kernel::Kernel;
+use crate::matrix::Matrix;
 use crate::network::{Buffers, Descent, Network, accuracy, most_likely};
 use crate::rng::{Purpose, Rng};
 
@@ -33,6 +34,8 @@ pub struct Trained {
     pub history: Vec<Epoch>,
     /// The share of training images that the network classifies right, all of them in evaluation mode.
     pub train_accuracy: f64,
+    /// What the network makes of the test images, `images × classes`.
+    pub test_probabilities: Matrix,
 }
 
 impl Trained {
@@ -136,7 +139,7 @@ impl<'a> Trainer<'a> {
 /// `threads`; `watch` is told of every batch and every epoch. Nothing but the seconds depends on the threads.
 ///
 /// # Errors
-/// Those of [`Trainer::new`] and of `watch`, and a loss that is no longer a number.
+/// Those of [`Trainer::new`] and of `watch`, and a loss or weights that are no longer finite.
 pub fn train(
     config: &Config,
     data: &Data,
@@ -146,25 +149,29 @@ pub fn train(
 ) -> Result<Trained> {
     let mut trainer = Trainer::new(config, &data.train, kernel)?;
     let mut history = Vec::with_capacity(config.epochs);
+    let mut test_probabilities = Matrix::default();
     for epoch in 1..=config.epochs {
         let start = Instant::now();
         let (learning_rate, loss, train_accuracy) = trainer.epoch(|images| watch(Event::Batch { epoch, images }))?;
-        if !loss.is_finite() {
+        test_probabilities = trainer.network.predict(&data.test.images, threads);
+        // The last update of an epoch comes after the last loss.
+        let probabilities_are_finite = test_probabilities.data().iter().all(|p| p.is_finite());
+        if !(loss.is_finite() && trainer.network.is_finite() && probabilities_are_finite) {
             return Err(Error::new(
                 format!("training, epoch {epoch}"),
                 format!("a loss of {loss}: the weights have grown without bounds"),
-                "a finite loss",
+                "finite weights and a finite loss",
                 format!("lower learning_rate in get_config; {} is likely too high", config.learning_rate),
             ));
         }
-        let test_accuracy = evaluate(&trainer.network, &data.test, threads);
+        let test_accuracy = accuracy(&test_probabilities, &data.test.labels);
         let seconds = start.elapsed().as_secs_f64();
         let row = Epoch { epoch, learning_rate, loss, train_accuracy, test_accuracy, seconds };
         watch(Event::Epoch(&row))?;
         history.push(row);
     }
     let train_accuracy = evaluate(&trainer.network, &data.train, threads);
-    Ok(Trained { network: trainer.network, history, train_accuracy })
+    Ok(Trained { network: trainer.network, history, train_accuracy, test_probabilities })
 }
 
 /// The share of the set's images that the network classifies right.

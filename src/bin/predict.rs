@@ -1,0 +1,11 @@
+//! What a trained network makes of images: `predict MODEL IMAGES [LABELS]`.
+
+use std::env;
+use std::io;
+use std::process::ExitCode;
+
+use mnist_mlp::{predict, session};
+
+fn main() -> ExitCode {
+    session::exit_code(predict::run(env::args_os().skip(1).collect(), &mut io::stdout().lock()))
+}

@@ -1,0 +1,114 @@
+//! The command `predict`: what a network from a weights file makes of the images of an IDX file.
+
+use std::ffi::OsString;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use crate::dataset::{Images, check_labels};
+use crate::error::{Error, Result};
+use crate::idx;
+use crate::kernel::Kernel;
+use crate::matrix::Matrix;
+use crate::network::{accuracy, confusion, most_likely};
+use crate::session;
+use crate::weights::{self, Model};
+
+const HELP: &str = "\
+usage: predict MODEL IMAGES [LABELS]
+
+Reads a network from MODEL and prints what it makes of each image: the image's number (from 0), the most likely class and
+its probability. With LABELS it prints the accuracy (± one standard error) and the confusion matrix instead.
+
+  MODEL   a model.safetensors as training writes it
+  IMAGES  an IDX file of images, plain or gzipped
+  LABELS  an IDX file with their labels, plain or gzipped
+";
+
+/// Does what the `arguments` say, those after the command's name, and prints the answer to `out`.
+///
+/// # Errors
+/// Wrong arguments, a file that is not what it is to be, images of another size than the network's, labels that do not
+/// belong to them, and what `out` says.
+pub fn run(arguments: Vec<OsString>, out: &mut impl Write) -> Result<()> {
+    let text = if arguments.iter().any(|argument| argument == "--help" || argument == "-h") {
+        HELP.to_owned()
+    } else {
+        let paths: Vec<PathBuf> = arguments.into_iter().map(PathBuf::from).collect();
+        match &paths[..] {
+            [model, images] => predictions(&probabilities(model, images)?),
+            [model, images, labels] => {
+                let probabilities = probabilities(model, images)?;
+                let idx = idx::read_file(labels, 1)?;
+                check_labels(labels, &idx.data, probabilities.rows(), probabilities.columns())?;
+                assessment(&probabilities, &idx.data)
+            }
+            _ => {
+                let next = "run predict --help to read what they are";
+                let found = format!("{} arguments", paths.len());
+                return Err(Error::new("the command line", found, "MODEL IMAGES [LABELS]", next));
+            }
+        }
+    };
+    out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(|error| Error::printing(&error))
+}
+
+/// The probabilities of each class for each image, `images × classes`.
+fn probabilities(model_path: &Path, images_path: &Path) -> Result<Matrix> {
+    let Model { network, image_size } = weights::read(model_path, Kernel::best())?;
+    let images = Images::new(images_path, idx::read_file(images_path, 3)?)?;
+    let inputs = network.layers.first().map_or(0, |layer| layer.weight.rows());
+    if image_size.map_or(inputs != images.size(), |size| size != (images.rows, images.columns)) {
+        let expected = match image_size {
+            Some((rows, columns)) => format!("{rows} × {columns} pixels"),
+            None => format!("{inputs} pixels"),
+        };
+        return Err(Error::new(
+            images_path.display(),
+            format!("images of {} × {} pixels", images.rows, images.columns),
+            format!("{expected}, which the network in {} takes", model_path.display()),
+            "use images of the set that it was trained on",
+        ));
+    }
+    let probabilities = network.predict(&images, session::threads());
+    if probabilities.data().iter().any(|p| !p.is_finite()) {
+        return Err(Error::new(
+            model_path.display(),
+            "weights so large that the probabilities overflow",
+            "weights of a network that has learnt",
+            "train again, with a lower learning_rate",
+        ));
+    }
+    Ok(probabilities)
+}
+
+/// A line for each image: its number, the most likely class and its probability.
+fn predictions(probabilities: &Matrix) -> String {
+    let width = |count: usize| (count - 1).to_string().len();
+    let (index_width, class_width) = (width(probabilities.rows()), width(probabilities.columns()));
+    let lines = (0..probabilities.rows()).map(|i| {
+        let row = probabilities.row(i);
+        let class = most_likely(row);
+        format!("{i:index_width$}  {class:class_width$}  {:.4}\n", row[usize::from(class)])
+    });
+    lines.collect()
+}
+
+/// The accuracy and the confusion matrix.
+fn assessment(probabilities: &Matrix, labels: &[u8]) -> String {
+    let accuracy = session::with_standard_error(accuracy(probabilities, labels), labels.len());
+    let counts = confusion(probabilities, labels);
+    let right: usize = counts.iter().enumerate().map(|(class, row)| row[class]).sum();
+    let widest = counts.iter().flatten().max().map_or(0, |most| most.to_string().len());
+    let width = 2 + widest.max((counts.len() - 1).to_string().len());
+    let line = |label: &str, cells: &[usize]| {
+        let cells: String = cells.iter().map(|cell| format!("{cell:width$}")).collect();
+        format!("{label:>width$}{cells}\n")
+    };
+    let mut text = format!("accuracy {accuracy} ({right} of {} images)\n\n", labels.len());
+    text += "confusion matrix: a row is a label, a column a prediction\n";
+    text += &line("", &(0..counts.len()).collect::<Vec<_>>());
+    for (label, row) in counts.iter().enumerate() {
+        text += &line(&label.to_string(), row);
+    }
+    text
+}
