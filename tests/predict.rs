@@ -1,0 +1,256 @@
+//! The command `predict` as a process: what it prints, what it refuses, how it ends.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use mnist_mlp::kernel::Kernel;
+use mnist_mlp::layer::Linear;
+use mnist_mlp::matrix::Matrix;
+use mnist_mlp::network::Network;
+use mnist_mlp::weights::encode;
+
+// ---- Tools -------------------------------------------------------------------------------------------------------
+
+/// A folder of a test's own, removed at its end, with a network for images of 1 × 3 pixels that finds the one that is white:
+/// the logits are ± 5, so the largest probability is 1 / (1 + 2·e⁻¹⁰) = 0.9999.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(test: &str) -> Folder {
+        let path = std::env::temp_dir().join(format!("mnist-mlp-{}-predict-{test}", std::process::id()));
+        fs::create_dir_all(&path).unwrap();
+        let folder = Folder(path);
+        folder.file("model", &encode(&network(10.0), (1, 3), &[]));
+        folder.file("images", &idx(&[4, 1, 3], &[0, 0, 255, 255, 0, 0, 0, 255, 0, 0, 255, 0]));
+        folder.file("labels", &idx(&[4], &[2, 0, 1, 2]));
+        folder
+    }
+
+    fn file(&self, name: &str, bytes: &[u8]) {
+        fs::write(self.0.join(name), bytes).unwrap();
+    }
+
+    fn predict(&self, arguments: &[&str]) -> Output {
+        command(&self.0, arguments).output().unwrap()
+    }
+
+    /// That the command ends with exit code 1 and one message, which has all these words.
+    #[track_caller]
+    fn refuses(&self, arguments: &[&str], words: &[&str]) {
+        let Output { status, stdout, stderr } = self.predict(arguments);
+        let message = String::from_utf8(stderr).unwrap();
+        assert_eq!((status.code(), stdout.is_empty(), message.lines().count()), (Some(1), true, 1), "{message}");
+        assert!(message.starts_with("error: "), "{message}");
+        for word in words {
+            assert!(message.contains(word), "{word:?} is not in: {message}");
+        }
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        fs::remove_dir_all(&self.0).ok();
+    }
+}
+
+fn command(folder: &Path, arguments: &[impl AsRef<OsStr>]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_predict"));
+    command.current_dir(folder).args(arguments).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+fn network(size: f32) -> Network {
+    let weight = (0..9).map(|i| if i % 4 == 0 { size } else { 0.0 }).collect();
+    let layer = Linear { weight: Matrix::from_vec(3, 3, weight), bias: vec![0.0; 3] };
+    Network { layers: vec![layer], kernel: Kernel::best() }
+}
+
+fn idx(dims: &[u32], data: &[u8]) -> Vec<u8> {
+    let mut bytes = vec![0, 0, 8, dims.len() as u8];
+    bytes.extend(dims.iter().flat_map(|size| size.to_be_bytes()));
+    bytes.extend(data);
+    bytes
+}
+
+#[track_caller]
+fn prints(output: Output, expected: &str) {
+    let [stdout, stderr] = [output.stdout, output.stderr].map(|text| String::from_utf8(text).unwrap());
+    assert_eq!((output.status.code(), &stdout[..], &stderr[..]), (Some(0), expected, ""));
+}
+
+// ---- What it prints ----------------------------------------------------------------------------------------------
+
+#[test]
+fn without_labels_it_prints_each_prediction_with_its_probability() {
+    let folder = Folder::new("predictions");
+    prints(folder.predict(&["model", "images"]), "0  2  0.9999\n1  0  0.9999\n2  1  0.9999\n3  1  0.9999\n");
+}
+
+#[test]
+fn the_columns_are_aligned() {
+    let folder = Folder::new("columns");
+    folder.file("images", &idx(&[11, 1, 3], &[[255, 0, 0], [255, 255, 0], [0, 0, 255]].concat().repeat(4)[..33]));
+    let stdout = String::from_utf8(folder.predict(&["model", "images"]).stdout).unwrap();
+    let lines: Vec<&str> = stdout.lines().collect();
+    assert_eq!(lines.len(), 11);
+    // Two white pixels are as likely as one another: the first of equals.
+    assert_eq!((lines[9], lines[10]), (" 9  0  0.9999", "10  0  0.5000"));
+}
+
+#[test]
+fn with_labels_it_prints_the_accuracy_and_the_confusion_matrix() {
+    let folder = Folder::new("labels");
+    let expected = [
+        "accuracy 0.7500 ± 0.2165 (3 of 4 images)",
+        "",
+        "confusion matrix: a row is a label, a column a prediction",
+        "     0  1  2",
+        "  0  1  0  0",
+        "  1  0  1  0",
+        "  2  0  1  1",
+        "",
+    ];
+    prints(folder.predict(&["model", "images", "labels"]), &expected.join("\n"));
+}
+
+#[test]
+fn help_says_what_the_arguments_are() {
+    let folder = Folder::new("help");
+    for arguments in [&["--help"][..], &["-h"], &["model", "images", "labels", "--help"]] {
+        let output = folder.predict(arguments);
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert_eq!(output.status.code(), Some(0));
+        assert!(text.starts_with("usage: predict MODEL IMAGES [LABELS]\n") && text.contains("confusion"), "{text}");
+    }
+}
+
+#[test]
+fn a_model_without_metadata_takes_any_images_with_as_many_pixels() {
+    let folder = Folder::new("foreign");
+    let layers = r#"{"0.weight":{"dtype":"F32","shape":[3,3],"data_offsets":[0,36]},
+                     "0.bias":{"dtype":"F32","shape":[3],"data_offsets":[36,48]}}"#;
+    let ours = encode(&network(10.0), (1, 3), &[]);
+    let numbers = &ours[ours.len() - 48..];
+    folder.file("foreign", &[&(layers.len() as u64).to_le_bytes(), layers.as_bytes(), numbers].concat());
+    folder.file("tall", &idx(&[1, 3, 1], &[0, 255, 0]));
+    prints(folder.predict(&["foreign", "tall"]), "0  1  0.9999\n");
+    folder.refuses(
+        &["model", "tall"],
+        &["tall: found images of 3 × 1 pixels", "1 × 3 pixels, which the network in model"],
+    );
+    folder.file("large", &idx(&[1, 2, 2], &[0, 255, 0, 0]));
+    folder.refuses(&["foreign", "large"], &["large: found images of 2 × 2 pixels", "expected 3 pixels", "foreign"]);
+}
+
+// ---- What it refuses ---------------------------------------------------------------------------------------------
+
+#[test]
+fn wrong_arguments_are_refused() {
+    let folder = Folder::new("arguments");
+    for arguments in [&[][..], &["model"], &["model", "images", "labels", "more"]] {
+        let found = format!("the command line: found {} arguments", arguments.len());
+        folder.refuses(arguments, &[&found, "MODEL IMAGES [LABELS]", "--help"]);
+    }
+}
+
+#[test]
+fn wrong_files_are_refused() {
+    let folder = Folder::new("files");
+    folder.refuses(&["missing", "images"], &["missing: found reading failed", "check the path"]);
+    folder.refuses(&["model", "missing"], &["missing: found reading failed", "check the path"]);
+    folder.refuses(&["model", "images", "missing"], &["missing: found reading failed", "check the path"]);
+    folder.refuses(&[".", "images"], &[".: found a folder"]);
+    folder.refuses(&["images", "model"], &["images: found a header length of"]);
+    folder.refuses(&["model", "labels"], &["labels: found an IDX file of labels", "swapped"]);
+    folder.refuses(&["model", "images", "images"], &["images: found an IDX file of images", "swapped"]);
+    folder.file("few", &idx(&[3], &[2, 0, 1]));
+    folder.refuses(&["model", "images", "few"], &["few: found 3 labels", "expected 4"]);
+    folder.file("beyond", &idx(&[4], &[2, 0, 3, 1]));
+    folder.refuses(&["model", "images", "beyond"], &["beyond: found label 3 at image 2", "from 0 to 2"]);
+    folder.file("none", &idx(&[0, 1, 3], &[]));
+    folder.refuses(&["model", "none"], &["none: found [0, 1, 3] images"]);
+}
+
+#[test]
+fn weights_that_overflow_are_refused() {
+    let folder = Folder::new("overflow");
+    folder.file("model", &encode(&network(f32::MAX), (1, 3), &[]));
+    prints(folder.predict(&["model", "images"]), "0  2  1.0000\n1  0  1.0000\n2  1  1.0000\n3  1  1.0000\n");
+    let mut network = network(0.0);
+    network.layers[0].weight.data_mut().fill(f32::MAX);
+    folder.file("model", &encode(&network, (1, 3), &[]));
+    folder.file("images", &idx(&[1, 1, 3], &[255; 3]));
+    folder.refuses(&["model", "images"], &["model: found weights so large", "learning_rate"]);
+}
+
+#[cfg(unix)]
+#[test]
+fn arguments_that_are_not_utf_8_are_names_of_files() {
+    use std::os::unix::ffi::OsStrExt;
+    let folder = Folder::new("utf8");
+    let name = OsStr::from_bytes(b"m\xff");
+    let output = command(&folder.0, &[name, OsStr::new("images")]).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8(output.stderr).unwrap().contains("check the path"));
+    fs::rename(folder.0.join("model"), folder.0.join(name)).unwrap();
+    assert!(command(&folder.0, &[name, OsStr::new("images")]).output().unwrap().status.success());
+}
+
+/// Within 100 MB of address space, where a huge allocation would end the process in another way.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_hostile_file_costs_no_memory() {
+    let folder = Folder::new("memory");
+    let header = |text: &str| [&(text.len() as u64).to_le_bytes(), text.as_bytes()].concat();
+    let layer = |out: usize, bytes: usize| {
+        format!(
+            r#"{{"0.weight":{{"dtype":"F32","shape":[{out},3],"data_offsets":[0,{bytes}]}},"0.bias":{{"dtype":"F32","shape":[{out}],"data_offsets":[{bytes},{}]}}}}"#,
+            bytes + 4 * out
+        )
+    };
+    let small_objects = "[".to_owned() + &"{\"\":0},".repeat((1 << 18) / 7 - 1) + "0]";
+    let files = [
+        (u64::to_le_bytes(1 << 63).to_vec(), "a header length of 9223372036854775808 bytes"),
+        (u64::to_le_bytes(1 << 18).to_vec(), "after 0 bytes of the header"),
+        (header(&small_objects), "no JSON object"),
+        (header(&"[".repeat(1 << 18)), "nested too deep"),
+        // 1 GiB of weights for a class of labels too many: refused by its shape alone.
+        (header(&layer(1 << 26, 12 << 26)), "67108864 units in the last layer"),
+    ];
+    for (bytes, words) in files {
+        folder.file("hostile", &bytes);
+        let script = "ulimit -v 100000; exec \"$0\" hostile images";
+        let output =
+            Command::new("sh").args(["-c", script, env!("CARGO_BIN_EXE_predict")]).current_dir(&folder.0).output();
+        let output = output.unwrap();
+        let message = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{words}: {message}");
+        assert!(message.contains(words), "{words:?} is not in: {message}");
+    }
+}
+
+// ---- How it ends where nobody listens ----------------------------------------------------------------------------
+
+#[test]
+fn a_closed_pipe_ends_it_quietly() {
+    let folder = Folder::new("pipe");
+    // More lines than a pipe holds, so that the command is still writing when its reader goes.
+    folder.file("images", &idx(&[20_000, 1, 3], &[0; 60_000]));
+    let mut child = command(&folder.0, &["model", "images"]).spawn().unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!((output.status.code(), &output.stderr[..]), (Some(0), &b""[..]));
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_disk_is_an_error() {
+    let folder = Folder::new("full");
+    let full = fs::File::create("/dev/full").unwrap();
+    let output = command(&folder.0, &["model", "images"]).stdout(full).output().unwrap();
+    let message = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(message.starts_with("error: standard output: found writing failed"), "{message}");
+}

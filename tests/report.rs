@@ -1,0 +1,337 @@
+//! What a run leaves behind: the report's page and its data, and the weights file.
+
+use std::fs;
+
+use mnist_mlp::config::Config;
+use mnist_mlp::dataset::{Data, Dataset, Images};
+use mnist_mlp::json::{self, Value};
+use mnist_mlp::kernel::Kernel;
+use mnist_mlp::layer::Initialisation;
+use mnist_mlp::loss::Loss;
+use mnist_mlp::network::Network;
+use mnist_mlp::report::{self, base64};
+use mnist_mlp::rng::{Purpose, Rng};
+use mnist_mlp::schedule::Schedule;
+use mnist_mlp::train::{self, Trained};
+use mnist_mlp::{session, weights};
+use proptest::prelude::*;
+
+// ---- Tools -------------------------------------------------------------------------------------------------------
+
+const PAGE: &str = include_str!("../src/report/report.html");
+const STYLE: &str = include_str!("../src/report/report.css");
+const SCRIPT: &str = include_str!("../src/report/report.js");
+const MARKS: [&str; 4] = ["<!--STYLE-->", "<!--CURVES-->", "<!--DATA-->", "<!--SCRIPT-->"];
+const DATA_START: &str = r#"<script type="application/json" id="data">"#;
+
+fn set(count: usize, (rows, columns): (usize, usize), classes: usize, seed: u64) -> Dataset {
+    let mut rng = Rng::new(seed, Purpose::Shuffle);
+    let pixels = (0..count * rows * columns).map(|_| rng.below(256) as u8).collect();
+    let labels = (0..count).map(|_| rng.below(classes) as u8).collect();
+    Dataset { images: Images { rows, columns, pixels }, labels }
+}
+
+/// A network that was never trained, with what it makes of the test images.
+fn untrained(widths: &[usize], test: &Dataset, seed: u64) -> Trained {
+    let mut rng = Rng::new(seed, Purpose::Initialisation);
+    let mut network = Network::new(widths, Initialisation::Xavier, &mut rng, Kernel::best());
+    // Larger, so that it is surer of some images than of others.
+    for layer in &mut network.layers {
+        layer.weight.data_mut().iter_mut().for_each(|weight| *weight *= 3.0);
+    }
+    let test_probabilities = network.predict(&test.images, 1);
+    Trained { network, history: vec![], train_accuracy: 0.5, test_probabilities }
+}
+
+/// The JSON text in a page.
+fn embedded(html: &str) -> &str {
+    assert_eq!(html.matches(DATA_START).count(), 1);
+    html.split_once(DATA_START).unwrap().1.split_once("</script>").unwrap().0
+}
+
+fn member<'a, 'b>(value: &'b Value<'a>, name: &str) -> &'b Value<'a> {
+    let Value::Object(members) = value else { panic!("{name} of {value:?}") };
+    members.get(name).unwrap_or_else(|| panic!("no {name}"))
+}
+
+fn items<'a, 'b>(value: &'b Value<'a>) -> &'b [Value<'a>] {
+    let Value::Array(items) = value else { panic!("{value:?} is no array") };
+    items
+}
+
+fn text<'b>(value: &'b Value) -> &'b str {
+    let Value::Text(text) = value else { panic!("{value:?} is no text") };
+    text
+}
+
+fn number<T: std::str::FromStr>(value: &Value) -> T {
+    let Value::Number(text) = value else { panic!("{value:?} is no number") };
+    text.parse().unwrap_or_else(|_| panic!("{text} is of another type"))
+}
+
+fn pairs<'b>(value: &'b Value) -> Vec<(&'b str, &'b str)> {
+    items(value).iter().map(|pair| (text(&items(pair)[0]), text(&items(pair)[1]))).collect()
+}
+
+/// Base64 by its definition: six bits a digit, then whole bytes of them.
+fn unbase64(text: &str) -> Vec<u8> {
+    let digits = ('A'..='Z').chain('a'..='z').chain('0'..='9').chain(['+', '/']).collect::<Vec<_>>();
+    let bits: Vec<u8> = text
+        .trim_end_matches('=')
+        .chars()
+        .map(|c| digits.iter().position(|&digit| digit == c).unwrap_or_else(|| panic!("{c} is no digit")))
+        .flat_map(|digit| (0..6).rev().map(move |bit| (digit >> bit & 1) as u8))
+        .collect();
+    bits.chunks_exact(8).map(|byte| byte.iter().fold(0, |byte, bit| byte << 1 | bit)).collect()
+}
+
+// ---- Base64 ------------------------------------------------------------------------------------------------------
+
+#[test]
+fn base64_gives_the_vectors_of_rfc_4648() {
+    let vectors = [
+        ("", ""),
+        ("f", "Zg=="),
+        ("fo", "Zm8="),
+        ("foo", "Zm9v"),
+        ("foob", "Zm9vYg=="),
+        ("fooba", "Zm9vYmE="),
+        ("foobar", "Zm9vYmFy"),
+    ];
+    for (bytes, expected) in vectors {
+        assert_eq!(base64(bytes.as_bytes()), expected);
+    }
+    assert_eq!(base64(&[0xfb, 0xef, 0xbe, 0xff, 0xff, 0xff]), "++++////");
+}
+
+proptest! {
+    #[test]
+    fn base64_holds_every_byte(bytes in prop::collection::vec(any::<u8>(), 0..100)) {
+        let encoded = base64(&bytes);
+        prop_assert_eq!(encoded.len(), bytes.len().div_ceil(3) * 4);
+        prop_assert_eq!(unbase64(&encoded), bytes);
+    }
+}
+
+// ---- The page ----------------------------------------------------------------------------------------------------
+
+#[test]
+fn the_page_s_parts_are_where_they_belong() {
+    let mut rest = PAGE;
+    for mark in MARKS {
+        assert_eq!(PAGE.matches(mark).count(), 1, "{mark}");
+        rest = rest.split_once(mark).unwrap_or_else(|| panic!("{mark} is out of order")).1;
+    }
+    assert!(!STYLE.contains("</style") && !SCRIPT.contains("</script"));
+
+    let test = set(30, (4, 5), 3, 1);
+    // A text that looks like a mark or like an end is a text.
+    let curves = "<svg><!--DATA--></svg>";
+    let html = report::html(&[], &[], curves, &test, &untrained(&[20, 6, 3], &test, 1));
+    let (style, script) = (format!("<style>{STYLE}</style>"), format!("<script>{SCRIPT}</script>"));
+    let data = format!("{DATA_START}{}</script>", embedded(&html));
+    let (mut expected, mut rest) = (String::new(), PAGE);
+    for (mark, part) in MARKS.into_iter().zip([&style[..], curves, &data, &script]) {
+        let (before, after) = rest.split_once(mark).unwrap();
+        expected += &[before, part].concat();
+        rest = after;
+    }
+    assert_eq!(html, expected + rest);
+}
+
+#[test]
+fn no_text_ends_the_script_that_it_is_in() {
+    let test = set(3, (4, 5), 3, 1);
+    let evil = "</script><script>alert(1)</script><!--\"\\\n\u{2028}é";
+    let facts = [("learning_rate", evil.to_string())];
+    let html = report::html(&facts, &[(evil, "0.5 ± 0.1".into())], "", &test, &untrained(&[20, 3], &test, 1));
+    let json = embedded(&html);
+    assert!(!json.contains('<'));
+    let data = json::parse(json).unwrap();
+    assert_eq!(pairs(member(&data, "config")), [("learning rate", evil)]);
+    assert_eq!(pairs(member(&data, "accuracies")), [(evil, "0.5 ± 0.1")]);
+}
+
+/// Whether the page's data says what the network and the test images say.
+fn agrees(test: &Dataset, trained: &Trained) {
+    let html = report::html(&[], &[], "", test, trained);
+    let data = json::parse(embedded(&html)).unwrap();
+    let (images, probabilities) = (&test.images, &trained.test_probabilities);
+    let classes = probabilities.columns();
+    assert_eq!(number::<usize>(member(&data, "rows")), images.rows);
+    assert_eq!(number::<usize>(member(&data, "columns")), images.columns);
+    assert_eq!(number::<usize>(member(&data, "classes")), classes);
+
+    let layers: Vec<(usize, usize)> = items(member(&data, "layers"))
+        .iter()
+        .map(|layer| (number(member(layer, "fan_in")), number(member(layer, "fan_out"))))
+        .collect();
+    let mut weights = unbase64(text(member(&data, "weights")));
+    let mut take = |count: usize| -> Vec<u32> {
+        let bytes: Vec<u8> = weights.drain(..4 * count).collect();
+        bytes.as_chunks().0.iter().map(|&number| u32::from_le_bytes(number)).collect()
+    };
+    assert_eq!(layers.len(), trained.network.layers.len());
+    for (layer, (fan_in, fan_out)) in trained.network.layers.iter().zip(layers) {
+        assert_eq!((fan_in, fan_out), (layer.weight.rows(), layer.weight.columns()));
+        for numbers in [layer.weight.data(), &layer.bias] {
+            assert_eq!(take(numbers.len()), numbers.iter().map(|number| number.to_bits()).collect::<Vec<_>>());
+        }
+    }
+    assert!(weights.is_empty());
+
+    // What a reader of the probabilities finds, counted by hand.
+    let predictions: Vec<usize> = (0..images.len())
+        .map(|i| {
+            (0..classes).rev().max_by(|&a, &b| probabilities.row(i)[a].total_cmp(&probabilities.row(i)[b])).unwrap()
+        })
+        .collect();
+    let confusion = items(member(&data, "confusion"));
+    assert_eq!(confusion.len(), classes);
+    for (truth, row) in confusion.iter().enumerate() {
+        assert_eq!(items(row).len(), classes);
+        for (prediction, count) in items(row).iter().enumerate() {
+            let expected =
+                (0..images.len()).filter(|&i| test.labels[i] as usize == truth && predictions[i] == prediction);
+            assert_eq!(number::<usize>(count), expected.count(), "{truth} as {prediction}");
+        }
+    }
+
+    let wrong = (0..images.len()).filter(|&i| predictions[i] != test.labels[i] as usize);
+    let mut surest: Vec<(f32, usize)> = wrong.map(|i| (probabilities.row(i)[predictions[i]], i)).collect();
+    surest.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+    let mistakes = items(member(&data, "mistakes"));
+    assert_eq!(mistakes.len(), surest.len().min(40));
+    for (mistake, (probability, i)) in mistakes.iter().zip(surest) {
+        assert_eq!(number::<usize>(member(mistake, "index")), i);
+        assert_eq!(number::<usize>(member(mistake, "truth")), test.labels[i] as usize);
+        assert_eq!(number::<usize>(member(mistake, "prediction")), predictions[i]);
+        assert_eq!(number::<f32>(member(mistake, "probability")), probability);
+        assert_eq!(unbase64(text(member(mistake, "pixels"))), images.image(i));
+    }
+
+    let samples = member(&data, "samples");
+    let count = images.len().min(200);
+    assert_eq!(unbase64(text(member(samples, "pixels"))), images.pixels[..count * images.size()]);
+    let rows = items(member(samples, "probabilities"));
+    assert_eq!(rows.len(), count);
+    for (i, row) in rows.iter().enumerate() {
+        assert_eq!(items(row).iter().map(number::<f32>).collect::<Vec<_>>(), probabilities.row(i));
+    }
+}
+
+#[test]
+fn the_page_s_data_agrees_with_the_network() {
+    for (count, size, widths) in
+        [(300, (4, 5), &[20, 7, 6, 4][..]), (199, (1, 3), &[3, 2]), (200, (2, 2), &[4, 5, 11]), (1, (3, 2), &[6, 3])]
+    {
+        let test = set(count, size, widths[widths.len() - 1], 7);
+        agrees(&test, &untrained(widths, &test, 3));
+    }
+    // Nothing is wrong: there are no mistakes to show.
+    let mut test = set(50, (2, 3), 3, 1);
+    let trained = untrained(&[6, 3], &test, 3);
+    test.labels = (0..50).map(|i| mnist_mlp::network::most_likely(trained.test_probabilities.row(i))).collect();
+    agrees(&test, &trained);
+}
+
+#[test]
+fn the_page_of_the_shipped_network_is_under_its_bound() {
+    let test = set(2000, (28, 28), 10, 1);
+    let trained = untrained(&[784, 128, 64, 64, 10], &test, 1);
+    let html = report::html(&[], &[], "", &test, &trained);
+    assert!(html.len() < 1_400_000, "{} bytes, and the curves to come", html.len());
+}
+
+// ---- A run -------------------------------------------------------------------------------------------------------
+
+fn config(test: &str) -> Config {
+    Config {
+        hidden_layers: vec![8, 5],
+        classes: 3,
+        initialisation: Initialisation::Xavier,
+        loss: Loss::CrossEntropy,
+        schedule: Schedule::Step,
+        learning_rate: 0.02,
+        dropout: 0.0,
+        weight_decay: 1e-5,
+        batch_size: 4,
+        epochs: 2,
+        seed: 1,
+        data: "some/data".into(),
+        output: std::env::temp_dir().join(format!("mnist-mlp-{}-{test}", std::process::id())),
+    }
+}
+
+fn data() -> Data {
+    Data { train: set(40, (3, 4), 3, 1), test: set(25, (3, 4), 3, 2) }
+}
+
+#[test]
+fn a_run_leaves_its_four_files() {
+    let (config, data) = (config("run"), data());
+    session::check(&config).unwrap();
+    let trained = train::train(&config, &data, Kernel::best(), 2, &mut |_| Ok(())).unwrap();
+    assert_eq!(trained.test_probabilities, trained.network.predict(&data.test.images, 1));
+    session::save(&config, &data, &trained).unwrap();
+    let mut names: Vec<_> = fs::read_dir(&config.output).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    names.sort();
+    assert_eq!(names, ["curves.svg", "history.csv", "model.safetensors", "report.html"]);
+
+    let path = config.output.join("model.safetensors");
+    let model = weights::read(&path, Kernel::best()).unwrap();
+    assert_eq!((&model.network, model.image_size), (&trained.network, Some((3, 4))));
+
+    let accuracies = session::accuracies(&data, &trained);
+    let expected = |separator: &str| -> Vec<(String, String)> {
+        let output = config.output.display().to_string();
+        let fields = [
+            ("hidden_layers", "[8, 5]"),
+            ("classes", "3"),
+            ("initialisation", "Xavier"),
+            ("loss", "CrossEntropy"),
+            ("schedule", "Step"),
+            ("learning_rate", "0.02"),
+            ("dropout", "0.0"),
+            ("weight_decay", "1e-5"),
+            ("batch_size", "4"),
+            ("epochs", "2"),
+            ("seed", "1"),
+            ("data", "some/data"),
+            ("output", &output),
+        ];
+        let accuracies = accuracies.iter().map(|(name, text)| (*name, text.as_str()));
+        let name = |name: &str| name.replace(['_', ' '], separator);
+        fields.into_iter().chain(accuracies).map(|(label, text)| (name(label), text.into())).collect()
+    };
+
+    let bytes = fs::read(&path).unwrap();
+    let length = u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
+    let header = json::parse(std::str::from_utf8(&bytes[8..8 + length]).unwrap()).unwrap();
+    let Value::Object(metadata) = member(&header, "__metadata__") else { panic!("no metadata") };
+    let mut written: Vec<(String, String)> = expected("_");
+    written.extend([("rows".into(), "3".into()), ("columns".into(), "4".into())]);
+    written.sort();
+    assert_eq!(
+        metadata.iter().map(|(name, value)| (name.clone(), text(value).to_owned())).collect::<Vec<_>>(),
+        written
+    );
+
+    let html = fs::read_to_string(config.output.join("report.html")).unwrap();
+    let curves = fs::read_to_string(config.output.join("curves.svg")).unwrap();
+    assert!(html.contains(&curves));
+    let data = json::parse(embedded(&html)).unwrap();
+    let shown = [pairs(member(&data, "config")), pairs(member(&data, "accuracies"))].concat();
+    let shown: Vec<(String, String)> = shown.into_iter().map(|(name, text)| (name.into(), text.into())).collect();
+    assert_eq!(shown, expected(" "));
+    fs::remove_dir_all(&config.output).unwrap();
+}
+
+#[test]
+fn weights_that_the_last_update_drove_to_infinity_are_no_result() {
+    // The one loss comes before the one update, so it is finite.
+    let config = Config { learning_rate: 1e38, batch_size: 40, epochs: 1, ..config("infinite") };
+    let error = train::train(&config, &data(), Kernel::best(), 1, &mut |_| Ok(())).unwrap_err().to_string();
+    assert!(error.starts_with("training, epoch 1: found a loss of "), "{error}");
+    assert!(error.contains("without bounds") && error.contains("lower learning_rate"), "{error}");
+}
