@@ -327,11 +327,54 @@ fn a_run_leaves_its_four_files() {
     fs::remove_dir_all(&config.output).unwrap();
 }
 
-#[test]
-fn weights_that_the_last_update_drove_to_infinity_are_no_result() {
-    // The one loss comes before the one update, so it is finite.
-    let config = Config { learning_rate: 1e38, batch_size: 40, epochs: 1, ..config("infinite") };
-    let error = train::train(&config, &data(), Kernel::best(), 1, &mut |_| Ok(())).unwrap_err().to_string();
-    assert!(error.starts_with("training, epoch 1: found a loss of "), "{error}");
+/// The message of a training whose one loss comes before its one update, and so is finite.
+fn diverges(config: Config, data: &Data) {
+    let error = train::train(&config, data, Kernel::best(), 1, &mut |_| Ok(())).unwrap_err().to_string();
+    assert!(error.starts_with("training, epoch 1: found a loss of ") && !error.contains("loss of NaN"), "{error}");
     assert!(error.contains("without bounds") && error.contains("lower learning_rate"), "{error}");
+}
+
+#[test]
+fn infinite_weights_are_no_result_even_where_the_probabilities_are_finite() {
+    diverges(Config { learning_rate: 1e38, batch_size: 40, epochs: 1, ..config("infinite") }, &data());
+
+    // The decay multiplies each weight by −3·10³⁸: too much for the one of the hidden layer, whose sigmoid then gives 0 or 1,
+    // and not for the small ones of the many classes.
+    let white = Dataset { images: Images { rows: 1, columns: 1, pixels: vec![255; 4] }, labels: vec![0; 4] };
+    let data = Data { train: white.clone(), test: white };
+    let first =
+        |&seed: &u64| untrained(&[1, 1, 256], &data.test, seed).network.layers[0].weight.data()[0].abs() / 3.0 > 1.2;
+    let seed = (0..).find(first).unwrap();
+    let config =
+        Config { hidden_layers: vec![1], classes: 256, learning_rate: 1.0, epochs: 1, seed, ..config("decay") };
+    diverges(Config { weight_decay: 3e38, ..config }, &data);
+}
+
+#[test]
+fn finite_weights_whose_probabilities_overflow_are_no_result() {
+    // From zero, four white images of class 0 give the weights lr and the bias 2·lr, and so the logit 2·lr + 12·lr/2.
+    let white = Dataset { images: Images { rows: 3, columns: 4, pixels: vec![255; 48] }, labels: vec![0; 4] };
+    let data = Data { train: white.clone(), test: white };
+    let config = Config {
+        hidden_layers: vec![],
+        classes: 2,
+        epochs: 1,
+        initialisation: Initialisation::Zero,
+        ..config("overflow")
+    };
+    diverges(Config { learning_rate: 1.6e38, ..config.clone() }, &data);
+    let trained = train::train(&Config { learning_rate: 1e37, ..config }, &data, Kernel::best(), 1, &mut |_| Ok(()));
+    assert!(trained.unwrap().network.is_finite());
+}
+
+proptest! {
+    #[test]
+    fn what_training_returns_is_finite(power in 0_f32..38.5, seed in any::<u64>(), batch_size in 1_usize..41) {
+        let learning_rate = 10_f32.powf(power).min(f32::MAX);
+        let config = Config { learning_rate, seed, batch_size, epochs: 1, hidden_layers: vec![2], ..config("finite") };
+        if let Ok(trained) = train::train(&config, &data(), Kernel::best(), 1, &mut |_| Ok(())) {
+            prop_assert!(trained.network.is_finite());
+            prop_assert!(trained.test_probabilities.data().iter().all(|p| p.is_finite()));
+        }
+    }
 }

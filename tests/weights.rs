@@ -153,6 +153,21 @@ proptest! {
     }
 }
 
+#[test]
+fn a_network_is_finite_if_every_weight_and_every_bias_is() {
+    for number in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+        for layer in 0..2 {
+            let mut network = network(&[4, 3, 2], 1);
+            assert!(network.is_finite());
+            network.layers[layer].bias[1] = number;
+            assert!(!network.is_finite());
+            network.layers[layer].bias[1] = 0.0;
+            network.layers[layer].weight.row_mut(1)[1] = number;
+            assert!(!network.is_finite());
+        }
+    }
+}
+
 // ---- Broken files ------------------------------------------------------------------------------------------------
 
 #[test]
@@ -505,6 +520,14 @@ fn json_that_is_not_sound_is_refused_where_it_ends_to_be() {
     }
     let deep = "[".repeat(17) + &"]".repeat(17);
     assert_eq!(json::parse(&deep).map_err(|flaw| flaw.to_string()), Err("is nested too deep at byte 16".into()));
+}
+
+#[test]
+fn every_control_character_is_quoted() {
+    for code in 0..0x20_u8 {
+        assert_eq!(quote(&char::from(code).to_string()), format!("\"\\u{code:04x}\""));
+    }
+    assert_eq!(quote("\"\\ /\u{7f}é"), "\"\\\"\\\\ /\u{7f}é\"");
 }
 
 /// Any value whose numbers are taken from a list.
