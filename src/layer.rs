@@ -40,7 +40,8 @@ impl Linear {
     /// A layer with random weights and biases, in this order, row by row.
     pub fn new(fan_in: usize, fan_out: usize, initialisation: Initialisation, rng: &mut Rng) -> Self {
         let deviation = initialisation.standard_deviation(fan_in, fan_out);
-        let mut random = |count| (0..count).map(|_| (deviation * rng.normal()) as f32).collect::<Vec<f32>>();
+        // Zero times a negative number is -0.0, which + 0.0 makes 0.0: the seed must not show in Zero.
+        let mut random = |count| (0..count).map(|_| (deviation * rng.normal() + 0.0) as f32).collect::<Vec<f32>>();
         Linear { weight: Matrix::from_vec(fan_in, fan_out, random(fan_in * fan_out)), bias: random(fan_out) }
     }
 
