@@ -59,14 +59,14 @@ impl Linear {
     }
 
     /// One step of gradient descent with weight decay (§6), where Xᵀ·D = ∂L/∂W and the sum of D's rows = ∂L/∂b:
-    /// `W ← W − lr·(Xᵀ·D + λ·W) = (1 − lr·λ)·W + Xᵀ·(−lr·D)`, which is one product; `b ← b − lr·Σ D`.
+    /// `W ← W − lr·(Xᵀ·D + λ·W) = (1 − lr·λ)·W + Xᵀ·(−lr·D)`, which is one product; `b ← b − lr·Σ D`. `shrink` is lr·λ.
     ///
     /// D, `batch × fan_out`, is scaled to −lr·D on the way.
-    pub fn update(&mut self, kernel: Kernel, input: &Matrix, gradient: &mut Matrix, learning_rate: f32, decay: f32) {
+    pub fn update(&mut self, kernel: Kernel, input: &Matrix, gradient: &mut Matrix, learning_rate: f32, shrink: f32) {
         for d in gradient.data_mut() {
             *d *= -learning_rate;
         }
-        matmul_transposed_a(kernel, input, gradient, 1.0 - learning_rate * decay, &mut self.weight);
+        matmul_transposed_a(kernel, input, gradient, 1.0 - shrink, &mut self.weight);
         for i in 0..gradient.rows() {
             for (b, d) in self.bias.iter_mut().zip(gradient.row(i)) {
                 *b += d;

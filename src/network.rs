@@ -94,7 +94,7 @@ impl Network {
                     dropouts[l - 1].backward(previous);
                 }
             }
-            layer.update(self.kernel, &activations[l], gradient, descent.learning_rate, descent.weight_decay);
+            layer.update(self.kernel, &activations[l], gradient, descent.learning_rate, descent.shrink);
             std::mem::swap(gradient, previous);
         }
     }
@@ -136,8 +136,8 @@ impl Network {
 pub struct Descent {
     /// The rate of this iteration.
     pub learning_rate: f32,
-    /// λ of the L2 penalty.
-    pub weight_decay: f32,
+    /// The share that the weights lose to the L2 penalty: lr·λ.
+    pub shrink: f32,
 }
 
 /// The class of the largest probability; the first of equals.

@@ -1,5 +1,6 @@
 //! The training loop: mini-batch stochastic gradient descent, epoch by epoch.
 
+use std::mem;
 use std::time::Instant;
 
 use crate::config::Config;
@@ -48,6 +49,10 @@ impl Trained {
     }
 }
 
+/// The share by which weights shrink at once. One iteration's lr·λ, 2·10⁻⁷ in §6 and less, is lost in the rounding of
+/// 1 − lr·λ and of the weights; summed up to 2⁻¹⁶ it is 256 steps of f32 below 1, and still nothing beside the weights.
+const SHRINK: f64 = 1.0 / (1 << 16) as f64;
+
 /// A network in training.
 pub struct Trainer<'a> {
     config: &'a Config,
@@ -62,6 +67,8 @@ pub struct Trainer<'a> {
     dropout: Rng,
     /// Iterations done.
     iteration: usize,
+    /// Σ lr·λ that the weights have not lost yet.
+    shrink: f64,
 }
 
 impl<'a> Trainer<'a> {
@@ -93,6 +100,7 @@ impl<'a> Trainer<'a> {
             shuffle: rng(Purpose::Shuffle),
             dropout: rng(Purpose::Dropout),
             iteration: 0,
+            shrink: 0.0,
         })
     }
 
@@ -122,7 +130,9 @@ impl<'a> Trainer<'a> {
 
             let total = iterations * self.config.epochs;
             learning_rate = self.config.schedule.rate(self.config.learning_rate, self.iteration, total, iterations);
-            let descent = Descent { learning_rate, weight_decay };
+            self.shrink += f64::from(learning_rate) * f64::from(weight_decay);
+            let shrink = if self.shrink < SHRINK { 0.0 } else { mem::take(&mut self.shrink) as f32 };
+            let descent = Descent { learning_rate, shrink };
             self.network.backward_and_update(&mut self.buffers, &self.batch_labels, loss, dropout > 0.0, descent);
             self.iteration += 1;
             done += batch.len();
