@@ -185,7 +185,7 @@ fn a_step_of_the_whole_network_goes_down_the_objective() {
                     };
                     let expected = differences(&widen(&parameters(&network)), |x| objective.value(x));
                     assert!(expected.iter().filter(|g| g.abs() > 0.01).count() > expected.len() / 2, "{expected:?}");
-                    let descent = Descent { learning_rate: 0.5, weight_decay };
+                    let descent = Descent { learning_rate: 0.5, shrink: 0.5 * weight_decay };
                     let dropout = (p > 0.0).then_some((p, &mut rng));
                     let found = step(&network, &images, &labels, loss, dropout, descent);
                     assert_near(&format!("{kernel}, {loss:?}, dropout {p}, decay {weight_decay}"), &found, &expected);
@@ -199,7 +199,7 @@ fn a_step_of_the_whole_network_goes_down_the_objective() {
 #[test]
 fn the_gradient_is_summed_over_the_batch() {
     let (images, labels) = (random_matrix(3, WIDTHS[0], 2), [0, 2, 1]);
-    let descent = Descent { learning_rate: 0.5, weight_decay: 0.0 };
+    let descent = Descent { learning_rate: 0.5, shrink: 0.0 };
     for kernel in Kernel::supported() {
         let network = network(kernel);
         for loss in LOSSES {
@@ -223,7 +223,7 @@ fn decay_is_for_weights_alone() {
     for kernel in Kernel::supported() {
         let mut layer = Linear { weight: random_matrix(9, 7, 1), bias: random_matrix(1, 7, 2).data().to_vec() };
         let before = layer.clone();
-        layer.update(kernel, &random_matrix(4, 9, 3), &mut Matrix::zeros(4, 7), 0.5, 0.25);
+        layer.update(kernel, &random_matrix(4, 9, 3), &mut Matrix::zeros(4, 7), 0.5, 0.125);
         assert_eq!(bits(&layer.bias), bits(&before.bias), "{kernel}");
         let shrunk: Vec<f32> = before.weight.data().iter().map(|w| w * 0.875).collect();
         assert_eq!(layer.weight.data(), shrunk, "{kernel}");

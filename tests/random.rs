@@ -186,7 +186,7 @@ fn initial_weights_and_biases_have_the_spread_of_their_rule() {
             assert_ne!(layer.bias, layer.weight.data()[..fan_out], "biases are drawn anew");
         }
         let zero = Linear::new(fan_in, fan_out, Initialisation::Zero, &mut rng());
-        assert!(zero.weight.data().iter().chain(&zero.bias).all(|&w| w == 0.0));
+        assert!(zero.weight.data().iter().chain(&zero.bias).all(|w| w.to_bits() == 0), "not even a sign");
     }
 }
 
