@@ -49,6 +49,9 @@ impl Trained {
     }
 }
 
+/// One GiB of weights, 2000 times the network of §2.
+const MOST_WEIGHTS: usize = 1 << 28;
+
 /// The share by which weights shrink at once. One iteration's lr·λ, 2·10⁻⁷ in §6 and less, is lost in the rounding of
 /// 1 − lr·λ and of the weights; summed up to 2⁻¹⁶ it is 256 steps of f32 below 1, and still nothing beside the weights.
 const SHRINK: f64 = 1.0 / (1 << 16) as f64;
@@ -75,7 +78,7 @@ impl<'a> Trainer<'a> {
     /// A new network for `set`, as `config` says.
     ///
     /// # Errors
-    /// What [`Config::validate`] finds, and a batch larger than the training set.
+    /// What [`Config::validate`] finds, a batch larger than the training set, and more weights than memory is likely to hold.
     pub fn new(config: &'a Config, set: &'a Dataset, kernel: Kernel) -> Result<Self> {
         config.validate()?;
         let count = set.labels.len();
@@ -89,6 +92,15 @@ impl<'a> Trainer<'a> {
         }
         let rng = |purpose| Rng::new(config.seed, purpose);
         let widths = [&[set.images.size()], &config.hidden_layers[..], &[config.classes]].concat();
+        let weights: usize = widths.windows(2).map(|pair| pair[0] * pair[1]).sum();
+        if weights > MOST_WEIGHTS {
+            return Err(Error::new(
+                "hidden_layers in get_config",
+                format!("{weights} weights"),
+                format!("at most {MOST_WEIGHTS}"),
+                "change that line in src/main.rs",
+            ));
+        }
         let network = Network::new(&widths, config.initialisation, &mut rng(Purpose::Initialisation), kernel);
         Ok(Trainer {
             config,
