@@ -99,6 +99,11 @@ impl Network {
         }
     }
 
+    /// Whether every weight and bias is a finite number. Training that has diverged leaves others.
+    pub fn is_finite(&self) -> bool {
+        self.layers.iter().all(|layer| layer.weight.data().iter().chain(&layer.bias).all(|w| w.is_finite()))
+    }
+
     /// The probabilities of each class for each image, `images × classes`, in evaluation mode. The bits do not depend on
     /// `threads`.
     pub fn predict(&self, images: &Images, threads: usize) -> Matrix {

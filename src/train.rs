@@ -158,7 +158,7 @@ impl<'a> Trainer<'a> {
 /// `threads`; `watch` is told of every batch and every epoch. Nothing but the seconds depends on the threads.
 ///
 /// # Errors
-/// Those of [`Trainer::new`] and of `watch`, and a loss that is no longer a number.
+/// Those of [`Trainer::new`] and of `watch`, and weights that are no longer finite.
 pub fn train(
     config: &Config,
     data: &Data,
@@ -171,11 +171,12 @@ pub fn train(
     for epoch in 1..=config.epochs {
         let start = Instant::now();
         let (learning_rate, loss, train_accuracy) = trainer.epoch(|images| watch(Event::Batch { epoch, images }))?;
-        if !loss.is_finite() {
+        // The loss is from before the last update. Where it is NaN, the weights are.
+        if !trainer.network.is_finite() {
             return Err(Error::new(
                 format!("training, epoch {epoch}"),
-                format!("a loss of {loss}: the weights have grown without bounds"),
-                "a finite loss",
+                format!("weights that have grown without bounds (mean loss {loss})"),
+                "finite weights",
                 format!("lower learning_rate in get_config; {} is likely too high", config.learning_rate),
             ));
         }
