@@ -148,12 +148,25 @@ fn neighbouring_seeds_and_purposes_have_nothing_in_common() {
     assert_mean("purposes", by_purpose, 32.0, 16.0);
 }
 
-/// The seed that the mixing of seed and purpose maps to zero, where xorshift would stay for ever.
+/// This seed was found by going backwards from 64 set bits: the largest number that there is.
+#[test]
+fn the_largest_uniform_number_is_below_one() {
+    const SEED: u64 = 0x4d45_bc39_3cf8_a2cd;
+    assert_eq!(rng(SEED).next_u64(), u64::MAX);
+    assert_eq!(rng(SEED).uniform(), 1.0 - f64::EPSILON / 2.0);
+    assert_eq!(rng(SEED).below(10), 9);
+    assert!(rng(SEED).normal().is_finite());
+}
+
+/// The seed that the mixing of seed and purpose maps to zero, where xorshift would stay for ever. It goes to 1, from where
+/// the numbers are those of Marsaglia's shifts 12, 25, 27 and Vigna's multiplier, computed elsewhere.
 #[test]
 fn no_seed_is_stuck_at_zero() {
     for purpose in PURPOSES {
         let seed = 0_u64.wrapping_sub((purpose as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15));
         let mut rng = Rng::new(seed, purpose);
+        let known = [0x47e4_ce4b_896c_dd1d, 0xabcf_a6a8_e079_651d, 0xb9d1_0d8f_eb73_1f57];
+        assert_eq!([0; 3].map(|_: u64| rng.next_u64()), known);
         assert_eq!((0..1000).map(|_| rng.next_u64()).filter(|&x| x != 0).collect::<HashSet<_>>().len(), 1000);
     }
 }

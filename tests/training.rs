@@ -23,13 +23,11 @@ fn run(config: &Config, data: &Data, kernel: Kernel, threads: usize) -> Trained 
     train(config, data, kernel, threads, &mut |_| Ok(())).unwrap()
 }
 
-/// All that training computes, but for the seconds.
-fn fingerprint(trained: &Trained) -> (Vec<u32>, Vec<(u32, [u64; 3])>, u64) {
-    let rows = trained
-        .history
-        .iter()
-        .map(|e| (e.learning_rate.to_bits(), [e.loss, e.train_accuracy, e.test_accuracy].map(f64::to_bits)));
-    (weights(&trained.network), rows.collect(), trained.train_accuracy.to_bits())
+/// All that training computes, but for the seconds: the weights' bits, and those of every figure.
+fn fingerprint(trained: &Trained) -> (Vec<u32>, Vec<u64>) {
+    let row = |e: &Epoch| [f64::from(e.learning_rate), e.loss, e.train_accuracy, e.test_accuracy].map(f64::to_bits);
+    let figures = trained.history.iter().flat_map(row).chain([trained.train_accuracy.to_bits()]);
+    (weights(&trained.network), figures.collect())
 }
 
 fn weights(network: &Network) -> Vec<u32> {
