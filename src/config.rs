@@ -86,8 +86,7 @@ impl Config {
             return wrong("hidden_layers", format!("0 units in layer {}", layer + 1), "at least 1 unit in every layer");
         }
         // More weights than this cannot be numbered, let alone trained.
-        let widths = self.hidden_layers.iter().chain([&self.classes]);
-        if let Some(width) = widths.into_iter().find(|&&width| width > 1 << 20) {
+        if let Some(width) = self.hidden_layers.iter().find(|&&width| width > 1 << 20) {
             return wrong("hidden_layers", format!("a layer of {width} units"), "at most 1048576 units in a layer");
         }
         if !(2..=256).contains(&self.classes) {
@@ -109,8 +108,8 @@ impl Config {
         if self.batch_size == 0 {
             return wrong("batch_size", "0".into(), "at least 1 image, such as 16");
         }
-        if self.epochs == 0 {
-            return wrong("epochs", "0".into(), "at least 1 epoch");
+        if !(1..=1 << 20).contains(&self.epochs) {
+            return wrong("epochs", self.epochs.to_string(), "from 1 to 1048576 epochs");
         }
         Ok(())
     }

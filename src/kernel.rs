@@ -181,12 +181,12 @@ impl Product<'_> {
             let mut i = 0;
             for tile in 0..tiles {
                 let rows = (m - i).div_ceil(tiles - tile); // 16 rows by 6: 6, 5, 5
-                let (a, a_stride) = if transpose_a { (&a[k0 * m + i..], m) } else { (&a[i * k + k0..], k) };
+                let (a_start, a_stride) = if transpose_a { (k0 * m + i, m) } else { (i * k + k0, k) };
                 let strip = Strip {
                     tiles: panels,
                     width: 2 * S::LANES,
                     depth: DEPTH.min(k - k0),
-                    a: a.as_ptr(),
+                    a: a.as_ptr().wrapping_add(a_start), // beyond an empty A where k = 0
                     a_stride,
                     b: b[k0 * n..].as_ptr(),
                     beta: if k0 == 0 { beta } else { 1.0 },

@@ -40,7 +40,8 @@ impl Linear {
     /// A layer with random weights and biases, in this order, row by row.
     pub fn new(fan_in: usize, fan_out: usize, initialisation: Initialisation, rng: &mut Rng) -> Self {
         let deviation = initialisation.standard_deviation(fan_in, fan_out);
-        let mut random = |count| (0..count).map(|_| (deviation * rng.normal()) as f32).collect::<Vec<f32>>();
+        // Zero times a negative number is -0.0, which + 0.0 makes 0.0: the seed must not show in Zero.
+        let mut random = |count| (0..count).map(|_| (deviation * rng.normal() + 0.0) as f32).collect::<Vec<f32>>();
         Linear { weight: Matrix::from_vec(fan_in, fan_out, random(fan_in * fan_out)), bias: random(fan_out) }
     }
 
@@ -58,14 +59,14 @@ impl Linear {
     }
 
     /// One step of gradient descent with weight decay (§6), where Xᵀ·D = ∂L/∂W and the sum of D's rows = ∂L/∂b:
-    /// `W ← W − lr·(Xᵀ·D + λ·W) = (1 − lr·λ)·W + Xᵀ·(−lr·D)`, which is one product; `b ← b − lr·Σ D`.
+    /// `W ← W − lr·(Xᵀ·D + λ·W) = (1 − lr·λ)·W + Xᵀ·(−lr·D)`, which is one product; `b ← b − lr·Σ D`. `shrink` is lr·λ.
     ///
     /// D, `batch × fan_out`, is scaled to −lr·D on the way.
-    pub fn update(&mut self, kernel: Kernel, input: &Matrix, gradient: &mut Matrix, learning_rate: f32, decay: f32) {
+    pub fn update(&mut self, kernel: Kernel, input: &Matrix, gradient: &mut Matrix, learning_rate: f32, shrink: f32) {
         for d in gradient.data_mut() {
             *d *= -learning_rate;
         }
-        matmul_transposed_a(kernel, input, gradient, 1.0 - learning_rate * decay, &mut self.weight);
+        matmul_transposed_a(kernel, input, gradient, 1.0 - shrink, &mut self.weight);
         for i in 0..gradient.rows() {
             for (b, d) in self.bias.iter_mut().zip(gradient.row(i)) {
                 *b += d;

@@ -41,12 +41,6 @@ impl Network {
         Network { layers, kernel }
     }
 
-    /// Whether every weight and bias is a finite number.
-    pub fn is_finite(&self) -> bool {
-        let numbers = |layer: &Linear| layer.weight.data().iter().chain(&layer.bias).all(|number| number.is_finite());
-        self.layers.iter().all(numbers)
-    }
-
     /// Buffers for this network.
     pub fn buffers(&self) -> Buffers {
         Buffers {
@@ -100,9 +94,14 @@ impl Network {
                     dropouts[l - 1].backward(previous);
                 }
             }
-            layer.update(self.kernel, &activations[l], gradient, descent.learning_rate, descent.weight_decay);
+            layer.update(self.kernel, &activations[l], gradient, descent.learning_rate, descent.shrink);
             std::mem::swap(gradient, previous);
         }
+    }
+
+    /// Whether every weight and bias is a finite number. Training that has diverged leaves others.
+    pub fn is_finite(&self) -> bool {
+        self.layers.iter().all(|layer| layer.weight.data().iter().chain(&layer.bias).all(|w| w.is_finite()))
     }
 
     /// The probabilities of each class for each image, `images × classes`, in evaluation mode. The bits do not depend on
@@ -142,8 +141,8 @@ impl Network {
 pub struct Descent {
     /// The rate of this iteration.
     pub learning_rate: f32,
-    /// λ of the L2 penalty.
-    pub weight_decay: f32,
+    /// The share that the weights lose to the L2 penalty: lr·λ.
+    pub shrink: f32,
 }
 
 /// The class of the largest probability; the first of equals.

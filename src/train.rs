@@ -1,5 +1,6 @@
 //! The training loop: mini-batch stochastic gradient descent, epoch by epoch.
 
+use std::mem;
 use std::time::Instant;
 
 use crate::config::Config;
@@ -51,6 +52,13 @@ impl Trained {
     }
 }
 
+/// One GiB of weights, 2000 times the network of §2.
+const MOST_WEIGHTS: usize = 1 << 28;
+
+/// The share by which weights shrink at once. One iteration's lr·λ, 2·10⁻⁷ in §6 and less, is lost in the rounding of
+/// 1 − lr·λ and of the weights; summed up to 2⁻¹⁶ it is 256 steps of f32 below 1, and still nothing beside the weights.
+const SHRINK: f64 = 1.0 / (1 << 16) as f64;
+
 /// A network in training.
 pub struct Trainer<'a> {
     config: &'a Config,
@@ -65,13 +73,15 @@ pub struct Trainer<'a> {
     dropout: Rng,
     /// Iterations done.
     iteration: usize,
+    /// Σ lr·λ that the weights have not lost yet.
+    shrink: f64,
 }
 
 impl<'a> Trainer<'a> {
     /// A new network for `set`, as `config` says.
     ///
     /// # Errors
-    /// What [`Config::validate`] finds, and a batch larger than the training set.
+    /// What [`Config::validate`] finds, a batch larger than the training set, and more weights than memory is likely to hold.
     pub fn new(config: &'a Config, set: &'a Dataset, kernel: Kernel) -> Result<Self> {
         config.validate()?;
         let count = set.labels.len();
@@ -85,6 +95,15 @@ impl<'a> Trainer<'a> {
         }
         let rng = |purpose| Rng::new(config.seed, purpose);
         let widths = [&[set.images.size()], &config.hidden_layers[..], &[config.classes]].concat();
+        let weights: usize = widths.windows(2).map(|pair| pair[0] * pair[1]).sum();
+        if weights > MOST_WEIGHTS {
+            return Err(Error::new(
+                "hidden_layers in get_config",
+                format!("{weights} weights"),
+                format!("at most {MOST_WEIGHTS}"),
+                "change that line in src/main.rs",
+            ));
+        }
         let network = Network::new(&widths, config.initialisation, &mut rng(Purpose::Initialisation), kernel);
         Ok(Trainer {
             config,
@@ -96,6 +115,7 @@ impl<'a> Trainer<'a> {
             shuffle: rng(Purpose::Shuffle),
             dropout: rng(Purpose::Dropout),
             iteration: 0,
+            shrink: 0.0,
         })
     }
 
@@ -125,7 +145,9 @@ impl<'a> Trainer<'a> {
 
             let total = iterations * self.config.epochs;
             learning_rate = self.config.schedule.rate(self.config.learning_rate, self.iteration, total, iterations);
-            let descent = Descent { learning_rate, weight_decay };
+            self.shrink += f64::from(learning_rate) * f64::from(weight_decay);
+            let shrink = if self.shrink < SHRINK { 0.0 } else { mem::take(&mut self.shrink) as f32 };
+            let descent = Descent { learning_rate, shrink };
             self.network.backward_and_update(&mut self.buffers, &self.batch_labels, loss, dropout > 0.0, descent);
             self.iteration += 1;
             done += batch.len();
@@ -139,7 +161,7 @@ impl<'a> Trainer<'a> {
 /// `threads`; `watch` is told of every batch and every epoch. Nothing but the seconds depends on the threads.
 ///
 /// # Errors
-/// Those of [`Trainer::new`] and of `watch`, and a loss or weights that are no longer finite.
+/// Those of [`Trainer::new`] and of `watch`, and training that has diverged: weights, loss or outputs no longer finite.
 pub fn train(
     config: &Config,
     data: &Data,
@@ -154,13 +176,13 @@ pub fn train(
         let start = Instant::now();
         let (learning_rate, loss, train_accuracy) = trainer.epoch(|images| watch(Event::Batch { epoch, images }))?;
         test_probabilities = trainer.network.predict(&data.test.images, threads);
-        // The last update of an epoch comes after the last loss.
-        let probabilities_are_finite = test_probabilities.data().iter().all(|p| p.is_finite());
-        if !(loss.is_finite() && trainer.network.is_finite() && probabilities_are_finite) {
+        // The loss is from before the last update; finite weights can still be large enough for an infinite output.
+        let outputs_are_finite = test_probabilities.data().iter().all(|p| p.is_finite());
+        if !(loss.is_finite() && trainer.network.is_finite() && outputs_are_finite) {
             return Err(Error::new(
                 format!("training, epoch {epoch}"),
-                format!("a loss of {loss}: the weights have grown without bounds"),
-                "finite weights and a finite loss",
+                format!("weights that have grown without bounds (mean loss {loss})"),
+                "finite weights, loss and outputs",
                 format!("lower learning_rate in get_config; {} is likely too high", config.learning_rate),
             ));
         }

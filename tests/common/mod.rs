@@ -1,0 +1,129 @@
+//! What several tests share: folders, files, pictures, and numbers that do not come from the generator under test.
+
+#![allow(dead_code)] // each test file uses its own part
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
+
+use mnist_mlp::config::Config;
+use mnist_mlp::dataset::{Data, Dataset, Images};
+use mnist_mlp::kernel::Kernel;
+use mnist_mlp::layer::Initialisation;
+use mnist_mlp::loss::Loss;
+use mnist_mlp::matrix::Matrix;
+use mnist_mlp::schedule::Schedule;
+
+/// The unit roundoff of f32: what rounding to nearest changes a number by, at most, relative to it.
+pub const U: f64 = (f32::EPSILON / 2.0) as f64;
+
+/// Half-width of the interval that a sound estimate leaves once in 1.7 million draws, in standard errors. Seeds are fixed,
+/// so a test that has passed stays so.
+pub const SIGMAS: f64 = 5.0;
+
+/// A folder of a test's own, removed at its end.
+pub struct Folder(pub PathBuf);
+
+impl Folder {
+    pub fn new(test: &str) -> Folder {
+        let path = std::env::temp_dir().join(format!("mnist-mlp-{}-{test}", std::process::id()));
+        fs::create_dir_all(&path).unwrap();
+        Folder(path)
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        fs::remove_dir_all(&self.0).ok();
+    }
+}
+
+/// Numbers in [-1, 1) from a linear congruential generator.
+pub fn numbers(seed: u64) -> impl FnMut() -> f32 {
+    let mut state = seed.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(0x1405_7b7e_f767_814f);
+    move || {
+        state = state.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(0x1405_7b7e_f767_814f);
+        (state >> 40) as f32 / (1 << 23) as f32 - 1.0
+    }
+}
+
+pub fn random_matrix(rows: usize, columns: usize, seed: u64) -> Matrix {
+    let mut number = numbers(seed);
+    Matrix::from_vec(rows, columns, (0..rows * columns).map(|_| number()).collect())
+}
+
+pub fn bits(numbers: &[f32]) -> Vec<u32> {
+    numbers.iter().map(|x| x.to_bits()).collect()
+}
+
+/// The kernels that round a multiply-add once, which all give the same bits.
+pub fn fused_kernels() -> Vec<Kernel> {
+    Kernel::supported().into_iter().filter(|kernel| kernel.is_fused()).collect()
+}
+
+/// The mean, and its standard error if each value has this `variance`.
+pub fn mean(values: impl IntoIterator<Item = f64>, variance: f64) -> (f64, f64) {
+    let (count, sum) = values.into_iter().fold((0.0, 0.0), |(count, sum), x| (count + 1.0, sum + x));
+    (sum / count, (variance / count).sqrt())
+}
+
+/// Checks that `values`, of this `variance`, have the mean `expected`.
+#[track_caller]
+pub fn assert_mean(what: &str, values: impl IntoIterator<Item = f64>, expected: f64, variance: f64) {
+    let (mean, error) = mean(values, variance);
+    assert!((mean - expected).abs() <= SIGMAS * error, "{what}: {mean}, expected {expected} ± {error}");
+}
+
+/// Checks that `counts` are of equally likely cells: χ² of `degrees` of freedom has that mean and twice that variance.
+#[track_caller]
+pub fn assert_uniform(what: &str, counts: &[usize], degrees: usize) {
+    let expected = counts.iter().sum::<usize>() as f64 / counts.len() as f64;
+    let chi_squared: f64 = counts.iter().map(|&n| (n as f64 - expected).powi(2) / expected).sum();
+    let degrees = degrees as f64;
+    // χ² has a longer tail than a Gaussian: this is passed by chance once in 200 draws at 1 degree, in 10,000 at 20.
+    assert!(
+        chi_squared <= degrees + SIGMAS * (2.0 * degrees).sqrt(),
+        "{what}: χ² {chi_squared} of {degrees}: {counts:?}"
+    );
+}
+
+/// The real MNIST.
+pub static MNIST: LazyLock<Data> = LazyLock::new(|| {
+    Data::load(&Path::new(env!("CARGO_MANIFEST_DIR")).join("raw_data"), 10).unwrap_or_else(|error| panic!("{error}"))
+});
+
+/// The first images of a set.
+pub fn first(count: usize, set: &Dataset) -> Dataset {
+    let images = Images { pixels: set.images.pixels[..count * set.images.size()].to_vec(), ..set.images };
+    Dataset { images, labels: set.labels[..count].to_vec() }
+}
+
+/// Images of `rows × columns` noise, of `classes` by turns, each class with its own pixel lit.
+pub fn pictures(count: usize, rows: usize, columns: usize, classes: usize) -> Dataset {
+    let mut number = numbers(count as u64);
+    let mut pixels: Vec<u8> = (0..count * rows * columns).map(|_| (number() * 60.0 + 60.0) as u8).collect();
+    let labels: Vec<u8> = (0..count).map(|i| (i % classes) as u8).collect();
+    for (image, &label) in pixels.chunks_mut(rows * columns).zip(&labels) {
+        image[usize::from(label) * rows * columns / classes] = 255;
+    }
+    Dataset { images: Images { rows, columns, pixels }, labels }
+}
+
+/// A training run of a small network.
+pub fn small_config() -> Config {
+    Config {
+        hidden_layers: vec![9, 7],
+        classes: 10,
+        initialisation: Initialisation::Xavier,
+        loss: Loss::CrossEntropy,
+        schedule: Schedule::Cosine,
+        learning_rate: 0.1,
+        dropout: 0.25,
+        weight_decay: 1e-3,
+        batch_size: 16,
+        epochs: 2,
+        seed: 1,
+        data: "raw_data".into(),
+        output: "runs/latest".into(),
+    }
+}

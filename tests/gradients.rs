@@ -1,0 +1,328 @@
+//! Every gradient against central finite differences, taken in f64 of a plain reference of our own.
+//!
+//! # Tolerances
+//! In f64, a difference with step h is wrong by about h²·f‴/6 + 2⁻⁵³·f/h: with h = 10⁻⁵ and f up to 10, under 10⁻⁹.
+//! What remains is the f32 rounding of the code under test. Each of its roundings changes a number by at most u = 2⁻²⁴ of
+//! it, and numbers here are about 1 or less: inputs, weights and activations are within ±1, and a sum of products that
+//! is larger than 1 has a gradient to match. On the way from the input to an element of a gradient and back lie fewer
+//! than ROUNDINGS of them, none of them amplified: σ′ ≤ 1/4, and the Jacobian of softmax is no larger than 1/2. So an
+//! element may be off by ROUNDINGS·u = 1.5·10⁻⁵ at the very worst, while the gradients are of the size 0.01 to 1.
+
+mod common;
+
+use common::{U, bits, numbers, random_matrix};
+use mnist_mlp::activation::{Sigmoid, SigmoidBackward, Softmax};
+use mnist_mlp::kernel::Kernel;
+use mnist_mlp::layer::{Dropout, Initialisation, Linear};
+use mnist_mlp::loss::Loss;
+use mnist_mlp::matrix::Matrix;
+use mnist_mlp::network::{Descent, Network};
+use mnist_mlp::rng::{Purpose, Rng};
+use proptest::prelude::*;
+
+const ROUNDINGS: f64 = 256.0;
+
+const LOSSES: [Loss; 2] = [Loss::CrossEntropy, Loss::MeanSquaredError];
+
+/// ∂f/∂x for each element of x.
+fn differences(x: &[f64], f: impl Fn(&[f64]) -> f64) -> Vec<f64> {
+    const H: f64 = 1e-5;
+    let mut moved = x.to_vec();
+    let mut at = |i: usize, to: f64| {
+        moved[i] = to;
+        let value = f(&moved);
+        moved[i] = x[i];
+        value
+    };
+    (0..x.len()).map(|i| (at(i, x[i] + H) - at(i, x[i] - H)) / (2.0 * H)).collect()
+}
+
+#[track_caller]
+fn assert_near(what: &str, found: &[f32], expected: &[f64]) {
+    assert_eq!(found.len(), expected.len(), "{what}");
+    for (i, (&f, e)) in found.iter().zip(expected).enumerate() {
+        assert!((f64::from(f) - e).abs() <= ROUNDINGS * U, "{what} at {i}: {f}, expected {e}");
+    }
+}
+
+fn widen(numbers: &[f32]) -> Vec<f64> {
+    numbers.iter().map(|&x| f64::from(x)).collect()
+}
+
+fn dot(a: &[f64], b: &[f32]) -> f64 {
+    a.iter().zip(b).map(|(a, &b)| a * f64::from(b)).sum()
+}
+
+// ---- The reference -----------------------------------------------------------------------------------------------
+
+/// X·W + b of one row; `weight` is `fan_in × fan_out`, row after row.
+fn linear(x: &[f64], weight: &[f64], bias: &[f64]) -> Vec<f64> {
+    let column = |j: usize| x.iter().enumerate().map(|(i, x)| x * weight[i * bias.len() + j]).sum::<f64>();
+    (0..bias.len()).map(|j| column(j) + bias[j]).collect()
+}
+
+fn sigmoid(z: f64) -> f64 {
+    1.0 / (1.0 + (-z).exp())
+}
+
+fn softmax(z: &[f64]) -> Vec<f64> {
+    let sum: f64 = z.iter().map(|z| z.exp()).sum();
+    z.iter().map(|z| z.exp() / sum).collect()
+}
+
+fn loss_of_logits(loss: Loss, z: &[f64], label: u8) -> f64 {
+    let (p, label) = (softmax(z), usize::from(label));
+    match loss {
+        Loss::CrossEntropy => -p[label].ln(),
+        Loss::MeanSquaredError => {
+            p.iter().enumerate().map(|(j, p)| (p - f64::from(u8::from(j == label))).powi(2)).sum::<f64>()
+                / p.len() as f64
+        }
+    }
+}
+
+/// What training minimises on one batch, as a function of all weights and biases, layer after layer: the sum of the
+/// images' losses, and λ/2 of the sum of squared weights.
+struct Objective<'a> {
+    widths: &'a [usize],
+    images: &'a Matrix,
+    labels: &'a [u8],
+    /// A mask, `batch × width`, for each hidden layer.
+    masks: &'a [Matrix],
+    loss: Loss,
+    weight_decay: f64,
+}
+
+impl Objective<'_> {
+    fn value(&self, mut parameters: &[f64]) -> f64 {
+        let mut batch: Vec<Vec<f64>> = (0..self.images.rows()).map(|i| widen(self.images.row(i))).collect();
+        let mut penalty = 0.0;
+        for (l, pair) in self.widths.windows(2).enumerate() {
+            let (weight, rest) = parameters.split_at(pair[0] * pair[1]);
+            let (bias, rest) = rest.split_at(pair[1]);
+            parameters = rest;
+            penalty += self.weight_decay / 2.0 * weight.iter().map(|w| w * w).sum::<f64>();
+            for (i, x) in batch.iter_mut().enumerate() {
+                *x = linear(x, weight, bias);
+                if let Some(mask) = self.masks.get(l) {
+                    let row = mask.row(i).iter();
+                    x.iter_mut().zip(row).for_each(|(z, &mask)| *z = sigmoid(*z * f64::from(mask)));
+                }
+            }
+        }
+        assert!(parameters.is_empty());
+        batch.iter().zip(self.labels).map(|(z, &label)| loss_of_logits(self.loss, z, label)).sum::<f64>() + penalty
+    }
+}
+
+// ---- The network under test --------------------------------------------------------------------------------------
+
+const WIDTHS: [usize; 4] = [6, 5, 4, 3];
+
+/// A network whose weights are large enough that every path through it matters.
+fn network(kernel: Kernel) -> Network {
+    let mut network = Network::new(&WIDTHS, Initialisation::Zero, &mut Rng::new(1, Purpose::Initialisation), kernel);
+    let mut number = numbers(1);
+    for layer in &mut network.layers {
+        layer.weight.data_mut().iter_mut().chain(&mut layer.bias).for_each(|w| *w = number());
+    }
+    network
+}
+
+fn parameters(network: &Network) -> Vec<f32> {
+    network.layers.iter().flat_map(|layer| [layer.weight.data(), &layer.bias].concat()).collect()
+}
+
+/// (W before − W after) / lr of one step.
+fn step(
+    network: &Network,
+    images: &Matrix,
+    labels: &[u8],
+    loss: Loss,
+    mut dropout: Option<(f32, &mut Rng)>,
+    descent: Descent,
+) -> Vec<f32> {
+    let (mut after, mut buffers) = (network.clone(), network.buffers());
+    buffers.activations[0] = images.clone();
+    let drops = dropout.is_some();
+    network.forward(&mut buffers, dropout.as_mut().map(|(p, rng)| (*p, &mut **rng)));
+    after.backward_and_update(&mut buffers, labels, loss, drops, descent);
+    let pairs = parameters(network).into_iter().zip(parameters(&after));
+    pairs.map(|(before, after)| (before - after) / descent.learning_rate).collect()
+}
+
+/// The masks that `forward` draws from a generator in this state.
+fn masks(p: f32, mut rng: Rng, batch: usize) -> Vec<Matrix> {
+    let hidden = WIDTHS[1..WIDTHS.len() - 1].iter();
+    hidden
+        .map(|&width| {
+            let mut mask = Matrix::from_vec(batch, width, vec![1.0; batch * width]);
+            Dropout::default().forward(p, &mut rng, &mut mask);
+            mask
+        })
+        .collect()
+}
+
+/// Both losses, with and without dropout and decay. The rate is a power of two: dividing by it adds no error.
+#[test]
+fn a_step_of_the_whole_network_goes_down_the_objective() {
+    let (images, labels) = (random_matrix(5, WIDTHS[0], 2), [0, 2, 1, 1, 2]);
+    for kernel in Kernel::supported() {
+        let network = network(kernel);
+        for loss in LOSSES {
+            for p in [0.0, 0.25] {
+                for weight_decay in [0.0, 0.125] {
+                    let mut rng = Rng::new(7, Purpose::Dropout);
+                    let masks = masks(p, rng.clone(), labels.len());
+                    let weight_decay_64 = f64::from(weight_decay);
+                    let objective = Objective {
+                        widths: &WIDTHS,
+                        images: &images,
+                        labels: &labels,
+                        masks: &masks,
+                        loss,
+                        weight_decay: weight_decay_64,
+                    };
+                    let expected = differences(&widen(&parameters(&network)), |x| objective.value(x));
+                    assert!(expected.iter().filter(|g| g.abs() > 0.01).count() > expected.len() / 2, "{expected:?}");
+                    let descent = Descent { learning_rate: 0.5, shrink: 0.5 * weight_decay };
+                    let dropout = (p > 0.0).then_some((p, &mut rng));
+                    let found = step(&network, &images, &labels, loss, dropout, descent);
+                    assert_near(&format!("{kernel}, {loss:?}, dropout {p}, decay {weight_decay}"), &found, &expected);
+                }
+            }
+        }
+    }
+}
+
+/// §2: a batch's gradient is the sum over its images, not their mean. Twice the same image, twice the gradient.
+#[test]
+fn the_gradient_is_summed_over_the_batch() {
+    let (images, labels) = (random_matrix(3, WIDTHS[0], 2), [0, 2, 1]);
+    let descent = Descent { learning_rate: 0.5, shrink: 0.0 };
+    for kernel in Kernel::supported() {
+        let network = network(kernel);
+        for loss in LOSSES {
+            let gradient = |rows: &[usize]| {
+                let data = rows.iter().flat_map(|&i| images.row(i).to_vec()).collect();
+                let labels: Vec<u8> = rows.iter().map(|&i| labels[i]).collect();
+                step(&network, &Matrix::from_vec(rows.len(), WIDTHS[0], data), &labels, loss, None, descent)
+            };
+            let [one, two, three] = [0, 1, 2].map(|i| widen(&gradient(&[i])));
+            let twice: Vec<f64> = one.iter().map(|g| 2.0 * g).collect();
+            assert_near("one image twice", &gradient(&[0, 0]), &twice);
+            let sum: Vec<f64> = (0..one.len()).map(|i| one[i] + two[i] + three[i]).collect();
+            assert_near("three images", &gradient(&[2, 0, 1]), &sum);
+        }
+    }
+}
+
+/// §6: with no gradient, weights shrink by the share lr·λ and biases stay as they are, bit by bit.
+#[test]
+fn decay_is_for_weights_alone() {
+    for kernel in Kernel::supported() {
+        let mut layer = Linear { weight: random_matrix(9, 7, 1), bias: random_matrix(1, 7, 2).data().to_vec() };
+        let before = layer.clone();
+        layer.update(kernel, &random_matrix(4, 9, 3), &mut Matrix::zeros(4, 7), 0.5, 0.125);
+        assert_eq!(bits(&layer.bias), bits(&before.bias), "{kernel}");
+        let shrunk: Vec<f32> = before.weight.data().iter().map(|w| w * 0.875).collect();
+        assert_eq!(layer.weight.data(), shrunk, "{kernel}");
+    }
+}
+
+// ---- Layer by layer ----------------------------------------------------------------------------------------------
+
+proptest! {
+    /// With L = Σ D∘(X·W + b), ∂L/∂Z is D itself.
+    #[test]
+    fn linear_gradients((batch, fan_in, fan_out) in (1..5usize, 1..8usize, 1..8usize), seed in any::<u64>()) {
+        let (x, d) = (random_matrix(batch, fan_in, seed ^ 1), random_matrix(batch, fan_out, seed ^ 2));
+        let bias = random_matrix(1, fan_out, seed ^ 4).data().to_vec();
+        let layer = Linear { weight: random_matrix(fan_in, fan_out, seed ^ 3), bias };
+        let (weight, bias) = (widen(layer.weight.data()), widen(&layer.bias));
+        let sum = |x: &[f64], weight: &[f64], bias: &[f64]| {
+            (0..batch).map(|i| dot(&linear(&x[i * fan_in..][..fan_in], weight, bias), d.row(i))).sum::<f64>()
+        };
+        let rows: Vec<f64> = (0..batch).flat_map(|i| linear(&widen(x.row(i)), &weight, &bias)).collect();
+        let by_x = differences(&widen(x.data()), |x| sum(x, &weight, &bias));
+        let by_weight = differences(&weight, |weight| sum(&widen(x.data()), weight, &bias));
+        let by_bias = differences(&bias, |bias| sum(&widen(x.data()), &weight, bias));
+        for kernel in Kernel::supported() {
+            // Buffers that are used again hold something of another shape.
+            let [mut output, mut input_gradient, mut scratch] = [9, 8, 7].map(|rows| random_matrix(rows, 3, 5));
+            layer.forward(kernel, &x, &mut output);
+            assert_near("output", output.data(), &rows);
+            layer.backward(kernel, &d, &mut input_gradient, &mut scratch);
+            assert_near("by the input", input_gradient.data(), &by_x);
+            prop_assert_eq!((input_gradient.rows(), input_gradient.columns()), (batch, fan_in));
+            let mut after = layer.clone();
+            after.update(kernel, &x, &mut d.clone(), 0.5, 0.0);
+            let gradient = |before: &[f32], after: &[f32]| {
+                before.iter().zip(after).map(|(before, after)| (before - after) / 0.5).collect::<Vec<f32>>()
+            };
+            assert_near("by the weight", &gradient(layer.weight.data(), after.weight.data()), &by_weight);
+            assert_near("by the bias", &gradient(&layer.bias, &after.bias), &by_bias);
+        }
+    }
+
+    #[test]
+    fn sigmoid_gradient(z in prop::collection::vec(-10.0..10.0_f32, 1..40), seed in any::<u64>()) {
+        let d = random_matrix(1, z.len(), seed);
+        let expected = differences(&widen(&z), |z| dot(&z.iter().map(|&z| sigmoid(z)).collect::<Vec<_>>(), d.data()));
+        for kernel in Kernel::supported() {
+            let (mut activations, mut gradient) = (z.clone(), d.data().to_vec());
+            kernel.run(Sigmoid(&mut activations));
+            kernel.run(SigmoidBackward { activations: &activations, gradient: &mut gradient });
+            assert_near("by z", &gradient, &expected);
+        }
+    }
+
+    #[test]
+    fn loss_gradients(z in prop::collection::vec(-5.0..5.0_f32, 2..20), label in any::<prop::sample::Index>()) {
+        let label = label.index(z.len()) as u8;
+        for loss in LOSSES {
+            let (value, expected) = (loss_of_logits(loss, &widen(&z), label),
+                differences(&widen(&z), |z| loss_of_logits(loss, z, label)));
+            for kernel in Kernel::supported() {
+                let mut p = Matrix::from_vec(1, z.len(), z.clone());
+                kernel.run(Softmax(&mut p));
+                prop_assert!((loss.value(p.row(0), label) - value).abs() <= ROUNDINGS * U, "{:?}", loss);
+                loss.gradient(p.row_mut(0), label);
+                assert_near(&format!("{loss:?} by the logits"), p.row(0), &expected);
+            }
+        }
+    }
+
+    /// The squared error by its chain rule written out: ∂L/∂p through every element of the softmax's Jacobian, which is
+    /// taken by differences too.
+    #[test]
+    fn squared_error_has_the_full_jacobian(z in prop::collection::vec(-3.0..3.0_f32, 2..12)) {
+        let p = softmax(&widen(&z));
+        let jacobian: Vec<Vec<f64>> =
+            (0..z.len()).map(|j| differences(&widen(&z), |z| softmax(z)[j])).collect();
+        for label in 0..z.len() {
+            let by_p = |j: usize| 2.0 * (p[j] - f64::from(u8::from(j == label))) / z.len() as f64;
+            let expected: Vec<f64> =
+                (0..z.len()).map(|i| (0..z.len()).map(|j| by_p(j) * jacobian[j][i]).sum()).collect();
+            let mut found: Vec<f32> = p.iter().map(|&p| p as f32).collect();
+            Loss::MeanSquaredError.gradient(&mut found, label as u8);
+            assert_near("by the logits", &found, &expected);
+        }
+    }
+
+    /// L = Σ D∘(mask∘Z) is linear in Z, so its gradient is mask∘D, exactly.
+    #[test]
+    fn dropout_gradient(p in 0.0..0.95_f32, (rows, columns) in (1..6usize, 1..20usize), seed in any::<u64>()) {
+        let (mut z, mut d) = (random_matrix(rows, columns, seed), random_matrix(rows, columns, !seed));
+        z.data_mut().iter_mut().for_each(|z| *z += 2.0); // away from 0, which means left out
+        let (z_before, d_before) = (z.clone(), d.clone());
+        let mut dropout = Dropout::default();
+        dropout.forward(p, &mut Rng::new(seed, Purpose::Dropout), &mut z);
+        dropout.backward(&mut d);
+        for (i, z) in z.data().iter().enumerate() {
+            let mask = if *z == 0.0 { 0.0 } else { 1.0 / (1.0 - p) };
+            prop_assert_eq!(*z, z_before.data()[i] * mask);
+            prop_assert_eq!(d.data()[i], d_before.data()[i] * mask);
+        }
+    }
+}

@@ -1,0 +1,178 @@
+//! The matrix products, by every kernel of this processor, against the textbook's three loops.
+
+mod common;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use common::{U, numbers, random_matrix};
+use mnist_mlp::kernel::Kernel;
+use mnist_mlp::matrix::{Matrix, matmul, matmul_transposed_a, matmul_transposed_b, transpose};
+use proptest::prelude::*;
+
+/// `β·C + A·B` as it is defined: each element `β·c`, then one multiply-add for each `k` in order.
+fn naive(a: &Matrix, b: &Matrix, beta: f32, c: &Matrix, mul_add: fn(f32, f32, f32) -> f32) -> Matrix {
+    let mut product = Matrix::zeros(c.rows(), c.columns());
+    for i in 0..c.rows() {
+        for j in 0..c.columns() {
+            let start = beta * c.row(i)[j];
+            product.row_mut(i)[j] = (0..b.rows()).fold(start, |sum, k| mul_add(a.row(i)[k], b.row(k)[j], sum));
+        }
+    }
+    product
+}
+
+fn naive_transpose(from: &Matrix) -> Matrix {
+    let mut to = Matrix::zeros(from.columns(), from.rows());
+    for i in 0..from.rows() {
+        for j in 0..from.columns() {
+            to.row_mut(j)[i] = from.row(i)[j];
+        }
+    }
+    to
+}
+
+/// Bit for bit; which bits a NaN has is nobody's promise.
+#[track_caller]
+fn assert_same(what: &str, found: &Matrix, expected: &Matrix) {
+    assert_eq!((found.rows(), found.columns()), (expected.rows(), expected.columns()), "{what}");
+    for (i, (f, e)) in found.data().iter().zip(expected.data()).enumerate() {
+        assert!(f.to_bits() == e.to_bits() || f.is_nan() && e.is_nan(), "{what}: {f:e}, not {e:e}, at {i}");
+    }
+}
+
+/// The three forms by every kernel, on the same numbers.
+fn check(a: &Matrix, b: &Matrix, beta: f32, c: &Matrix) {
+    let fused = naive(a, b, beta, c, f32::mul_add);
+    let unfused = naive(a, b, beta, c, |a, b, c| a * b + c);
+    let (a_transposed, b_transposed) = (naive_transpose(a), naive_transpose(b));
+    for kernel in Kernel::supported() {
+        let expected = if kernel.is_fused() { &fused } else { &unfused };
+        let what = |form| format!("{kernel}, {form}, {} × {} × {}, β = {beta}", c.rows(), b.rows(), c.columns());
+        let [mut plain, mut by_a, mut by_b] = [c.clone(), c.clone(), c.clone()];
+        matmul(kernel, a, b, beta, &mut plain);
+        assert_same(&what("A·B"), &plain, expected);
+        matmul_transposed_a(kernel, &a_transposed, b, beta, &mut by_a);
+        assert_same(&what("Aᵀ·B"), &by_a, expected);
+        // What the scratch held and how large it was must not matter.
+        let mut scratch = random_matrix(3, 5, 1);
+        matmul_transposed_b(kernel, a, &b_transposed, beta, &mut by_b, &mut scratch);
+        assert_same(&what("A·Bᵀ"), &by_b, expected);
+    }
+}
+
+/// Numbers in [-1, 1), every `one_in`-th on average one that arithmetic treats specially.
+fn special_matrix(rows: usize, columns: usize, seed: u64, one_in: f32) -> Matrix {
+    const SPECIAL: [f32; 10] =
+        [f32::INFINITY, f32::NEG_INFINITY, f32::NAN, f32::MAX, f32::MIN, f32::MIN_POSITIVE, 1e-45, -1e-40, -0.0, 0.0];
+    let (mut matrix, mut number) = (random_matrix(rows, columns, seed), numbers(!seed));
+    for x in matrix.data_mut() {
+        if (number() + 1.0) / 2.0 * one_in < 1.0 {
+            *x = SPECIAL[((number() + 1.0) / 2.0 * SPECIAL.len() as f32) as usize];
+        }
+    }
+    matrix
+}
+
+/// β = 0 may leave C unread or multiply it by 0: the same, unless C has a NaN, an infinity or a sign to lose.
+fn readable(beta: f32, mut c: Matrix) -> Matrix {
+    if beta == 0.0 {
+        c.data_mut().iter_mut().for_each(|x| *x = if x.is_finite() { x.abs() } else { 1.0 });
+    }
+    c
+}
+
+fn beta() -> impl Strategy<Value = f32> {
+    prop_oneof![Just(0.0), Just(1.0), -2.0..2.0_f32]
+}
+
+proptest! {
+    #[test]
+    fn every_kernel_is_the_three_loops(
+        (m, n, k) in (0..40usize, 0..70usize, 0..200usize), beta in beta(), seed in any::<u64>()
+    ) {
+        let c = readable(beta, random_matrix(m, n, seed ^ 3));
+        check(&random_matrix(m, k, seed ^ 1), &random_matrix(k, n, seed ^ 2), beta, &c);
+    }
+
+    #[test]
+    fn infinities_nans_and_subnormals_are_the_three_loops_too(
+        (m, n, k) in (0..20usize, 0..40usize, 0..70usize), beta in beta(), seed in any::<u64>(), one_in in 1.0..300.0_f32
+    ) {
+        let c = readable(beta, special_matrix(m, n, seed ^ 3, one_in));
+        check(&special_matrix(m, k, seed ^ 1, one_in), &special_matrix(k, n, seed ^ 2, one_in), beta, &c);
+    }
+
+    #[test]
+    fn transpose_moves_every_number((rows, columns) in (0..40usize, 0..40usize), seed in any::<u64>()) {
+        let from = special_matrix(rows, columns, seed, 10.0);
+        let (mut to, mut back) = (random_matrix(2, 3, 1), Matrix::default());
+        transpose(&from, &mut to);
+        assert_same("transpose", &to, &naive_transpose(&from));
+        transpose(&to, &mut back);
+        assert_same("transposed back", &back, &from);
+    }
+}
+
+/// Whatever tile the kernels choose, these shapes meet its last row, its last column and its last step, and one beyond.
+#[test]
+fn every_edge_of_every_tile() {
+    for m in 0..=17 {
+        for n in [0, 1, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 32, 33, 47, 48, 49, 63, 64, 65] {
+            for k in [0, 1, 2, 63, 64, 65] {
+                check(&random_matrix(m, k, 1), &random_matrix(k, n, 2), 0.5, &random_matrix(m, n, 3));
+            }
+        }
+    }
+}
+
+/// The network's own products: forward, by the weights, by the input; and a few with every dimension larger.
+#[test]
+fn large_shapes() {
+    let shapes = [(16, 784, 128), (784, 16, 128), (48, 128, 64), (16, 64, 10), (16, 10, 64), (64, 16, 10)];
+    for (m, k, n) in shapes.into_iter().chain([(100, 100, 100), (129, 257, 65), (1, 1000, 1), (1000, 1, 1)]) {
+        for beta in [0.0, 1.0, 0.875] {
+            let c = readable(beta, random_matrix(m, n, 3));
+            check(&random_matrix(m, k, 1), &random_matrix(k, n, 2), beta, &c);
+        }
+    }
+}
+
+/// The three loops above could share a mistake with the kernels. In f64, with the bound that any order of summation keeps:
+/// Higham, "Accuracy and Stability of Numerical Algorithms" (2002), §3.1: (k + 2)·u·Σ|terms|, for k + 1 terms.
+#[test]
+fn every_kernel_is_near_the_product_in_f64() {
+    let (m, k, n, beta) = (13, 301, 37, -0.7);
+    let (a, b, c) = (random_matrix(m, k, 1), random_matrix(k, n, 2), random_matrix(m, n, 3));
+    for kernel in Kernel::supported() {
+        let mut found = c.clone();
+        matmul(kernel, &a, &b, beta, &mut found);
+        for i in 0..m {
+            for j in 0..n {
+                let products = (0..k).map(|k| f64::from(a.row(i)[k]) * f64::from(b.row(k)[j]));
+                let terms: Vec<f64> = products.chain([f64::from(beta) * f64::from(c.row(i)[j])]).collect();
+                let bound = (k + 2) as f64 * U * terms.iter().map(|term| term.abs()).sum::<f64>();
+                let error = (f64::from(found.row(i)[j]) - terms.iter().sum::<f64>()).abs();
+                assert!(error <= bound, "{kernel} at {i}, {j}: {error:e} above {bound:e}");
+            }
+        }
+    }
+}
+
+#[test]
+fn shapes_that_do_not_fit_are_refused() {
+    let zeros = Matrix::zeros;
+    for kernel in Kernel::supported() {
+        for (a, b, c) in [((2, 3), (4, 5), (2, 5)), ((2, 3), (3, 5), (1, 5)), ((2, 3), (3, 5), (2, 6))] {
+            let ([a, b], mut c) = ([a, b].map(|(rows, columns)| zeros(rows, columns)), zeros(c.0, c.1));
+            let [at, bt] = [&a, &b].map(naive_transpose);
+            let mut refused = |product: &dyn Fn(&mut Matrix)| {
+                assert!(catch_unwind(AssertUnwindSafe(|| product(&mut c))).is_err(), "{kernel}");
+            };
+            refused(&|c| matmul(kernel, &a, &b, 0.0, c));
+            refused(&|c| matmul_transposed_a(kernel, &at, &b, 0.0, c));
+            refused(&|c| matmul_transposed_b(kernel, &a, &bt, 0.0, c, &mut Matrix::default()));
+        }
+    }
+    assert!(catch_unwind(|| Matrix::from_vec(2, 3, vec![0.0; 5])).is_err());
+    assert!(catch_unwind(|| Matrix::zeros(2, 3).fill_rows(&[0.0; 2])).is_err());
+}

@@ -1,0 +1,79 @@
+//! The learning-rate schedules against the formulas of §5, by whole numbers wherever those will do.
+
+use mnist_mlp::schedule::Schedule::{self, Constant, Cosine, Cycle, Step};
+
+const RATE: f32 = 0.02;
+
+/// Checks a rate that is rounded to f32 once; near the end of a cosine, f64 cancels to 10⁻¹⁶ of the rate.
+#[track_caller]
+fn assert_rate(schedule: Schedule, (i, total, epoch): (usize, usize, usize), expected: f64) {
+    let rate = f64::from(schedule.rate(RATE, i, total, epoch));
+    let bound = f64::from(f32::EPSILON) * expected + 1e-15 * f64::from(RATE);
+    assert!((rate - expected).abs() <= bound, "{schedule:?} at {i} of {total}, {epoch}: {rate}, expected {expected}");
+}
+
+/// Runs of one to ten epochs, of few and of many iterations, and MNIST's own.
+fn runs() -> Vec<(usize, usize)> {
+    let small = (1..=10).flat_map(|epochs| [1, 2, 3, 5, 8, 63].map(|epoch| (epochs * epoch, epoch)));
+    small.chain([(37_500, 3750), (75_000, 3750), (11 * 3750, 3750)]).collect()
+}
+
+#[test]
+fn every_iteration_of_every_schedule() {
+    let top = f64::from(RATE);
+    for (total, epoch) in runs() {
+        for i in 0..total {
+            let at = (i, total, epoch);
+            assert_eq!(Constant.rate(RATE, i, total, epoch), RATE);
+            assert_rate(Step, at, top / [1.0, 10.0, 100.0][3 * i / total]);
+            // (1 + cos 2α) / 2 = cos² α = sin² (π/2 - α)
+            let left = std::f64::consts::FRAC_PI_2 * (total - i) as f64 / total as f64;
+            assert_rate(Cosine, at, top * left.sin().powi(2));
+            let from_the_valley = (i % (2 * epoch)).min(2 * epoch - i % (2 * epoch));
+            assert_rate(Cycle, at, top * (0.01 + 0.99 * from_the_valley as f64 / epoch as f64));
+        }
+    }
+}
+
+/// The thirds end where i ≥ T/3 and i ≥ 2T/3, also where 3 does not divide T.
+#[test]
+fn steps_come_at_the_thirds() {
+    for (total, second, third) in
+        [(9, 3, 6), (10, 4, 7), (11, 4, 8), (75_000, 25_000, 50_000), (37_499, 12_500, 25_000)]
+    {
+        for (i, expected) in
+            [(0, 0.02), (second - 1, 0.02), (second, 0.002), (third - 1, 0.002), (third, 0.0002), (total - 1, 0.0002)]
+        {
+            // Within the rounding of RATE itself.
+            let rate = f64::from(Step.rate(RATE, i, total, 3750));
+            assert!((rate / expected - 1.0).abs() < 1e-6, "{rate} at {i} of {total}");
+        }
+    }
+}
+
+#[test]
+fn a_cosine_falls_from_the_rate_to_nearly_zero() {
+    for total in [1, 2, 12, 75_000] {
+        let rates: Vec<f32> = (0..total).map(|i| Cosine.rate(RATE, i, total, 1)).collect();
+        assert_eq!(rates[0], RATE);
+        assert!(rates.windows(2).all(|pair| pair[1] <= pair[0]) && rates[total - 1] > 0.0);
+    }
+    let top = f64::from(RATE);
+    for (i, share) in [(1_000, 0.75), (1_500, 0.5), (2_000, 0.25), (3_000, 0.0)] {
+        assert_rate(Cosine, (i, 3_000, 1), share * top);
+    }
+}
+
+/// A half period is one epoch: even numbers of epochs end in the valley, odd ones just below the top.
+#[test]
+fn a_cycle_takes_two_epochs() {
+    let top = f64::from(RATE);
+    for (i, share) in [(0, 0.01), (50, 0.505), (100, 1.0), (150, 0.505), (200, 0.01), (300, 1.0)] {
+        assert_rate(Cycle, (i, 1000, 100), share * top);
+    }
+    assert_rate(Cycle, (999, 1000, 100), (0.01 + 0.99 / 100.0) * top);
+    assert_rate(Cycle, (299, 300, 100), (0.01 + 0.99 * 99.0 / 100.0) * top);
+    assert_rate(Cycle, (1000, 1000, 100), 0.01 * top);
+    // One iteration an epoch: valley, top, valley.
+    assert_eq!([0, 1, 2].map(|i| Cycle.rate(1.0, i, 3, 1)), [0.01, 1.0, 0.01]);
+}

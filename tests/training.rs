@@ -1,0 +1,431 @@
+//! Training as a whole: what it learns, and that its bits depend on the seed and on nothing else.
+
+mod common;
+
+use std::collections::HashSet;
+
+use common::{MNIST, SIGMAS, bits, first, fused_kernels, pictures, small_config};
+use mnist_mlp::activation::{Sigmoid, Softmax};
+use mnist_mlp::config::Config;
+use mnist_mlp::dataset::{Data, Dataset};
+use mnist_mlp::history::{self, Epoch};
+use mnist_mlp::kernel::Kernel;
+use mnist_mlp::layer::{Dropout, Initialisation, Linear};
+use mnist_mlp::loss::Loss;
+use mnist_mlp::matrix::Matrix;
+use mnist_mlp::network::{Descent, Network, accuracy, most_likely};
+use mnist_mlp::rng::{Purpose, Rng};
+use mnist_mlp::schedule::Schedule;
+use mnist_mlp::session::accuracies;
+use mnist_mlp::train::{Event, Trained, Trainer, evaluate, train};
+
+fn run(config: &Config, data: &Data, kernel: Kernel, threads: usize) -> Trained {
+    train(config, data, kernel, threads, &mut |_| Ok(())).unwrap()
+}
+
+/// All that training computes, but for the seconds: the weights' bits, and those of every figure.
+fn fingerprint(trained: &Trained) -> (Vec<u32>, Vec<u64>) {
+    let row = |e: &Epoch| [f64::from(e.learning_rate), e.loss, e.train_accuracy, e.test_accuracy].map(f64::to_bits);
+    let figures = trained.history.iter().flat_map(row).chain([trained.train_accuracy.to_bits()]);
+    (weights(&trained.network), figures.collect())
+}
+
+fn weights(network: &Network) -> Vec<u32> {
+    network.layers.iter().flat_map(|layer| bits(&[layer.weight.data(), &layer.bias].concat())).collect()
+}
+
+/// Training and test set of sizes that no batch and no tile divides.
+fn small_data() -> Data {
+    Data { train: pictures(101, 5, 7, 10), test: pictures(67, 5, 7, 10) }
+}
+
+/// Real digits, the same for training and test.
+fn digits(count: usize) -> Data {
+    let set = first(count, &MNIST.train);
+    Data { train: set.clone(), test: set }
+}
+
+// ---- What it learns ----------------------------------------------------------------------------------------------
+
+#[test]
+fn one_epoch_of_the_real_network_reaches_nine_in_ten() {
+    let config = Config {
+        hidden_layers: vec![128, 64, 64],
+        schedule: Schedule::Constant,
+        learning_rate: 0.02,
+        dropout: 0.0,
+        weight_decay: 0.0,
+        epochs: 1,
+        ..small_config()
+    };
+    let trained = run(&config, &MNIST, Kernel::best(), 2);
+    assert!(trained.test_accuracy() > 0.9, "{}", trained.test_accuracy());
+    assert_eq!(trained.test_accuracy(), evaluate(&trained.network, &MNIST.test, 1));
+    assert_eq!(trained.train_accuracy, evaluate(&trained.network, &MNIST.train, 1));
+}
+
+#[test]
+fn a_tiny_network_learns_a_handful_of_digits_by_heart() {
+    for (loss, learning_rate) in [(Loss::CrossEntropy, 0.05), (Loss::MeanSquaredError, 0.5)] {
+        let config = Config {
+            hidden_layers: vec![16],
+            loss,
+            learning_rate,
+            schedule: Schedule::Constant,
+            dropout: 0.0,
+            weight_decay: 0.0,
+            batch_size: 5,
+            epochs: 200,
+            ..small_config()
+        };
+        let trained = run(&config, &digits(20), Kernel::best(), 1);
+        assert_eq!((trained.train_accuracy, trained.test_accuracy()), (1.0, 1.0), "{loss:?}");
+        assert!(trained.history[199].loss < trained.history[0].loss / 10.0, "{loss:?}");
+    }
+}
+
+/// §3: the units of a layer start equal, get equal gradients and stay equal, so no layer is wider than one unit.
+#[test]
+fn with_zero_initialisation_the_units_stay_equal_and_nothing_is_learnt() {
+    let config = Config {
+        hidden_layers: vec![12, 9],
+        initialisation: Initialisation::Zero,
+        schedule: Schedule::Constant,
+        learning_rate: 0.02,
+        dropout: 0.0,
+        epochs: 5,
+        ..small_config()
+    };
+    let data = Data { train: first(1000, &MNIST.train), test: first(500, &MNIST.test) };
+    for kernel in Kernel::supported() {
+        let trained = run(&config, &data, kernel, 1);
+        for layer in &trained.network.layers[..2] {
+            assert!(layer.weight.data().iter().any(|&w| w != 0.0), "{kernel}: the layer was trained");
+            for row in (0..layer.weight.rows()).map(|i| layer.weight.row(i)).chain([&layer.bias[..]]) {
+                assert!(row.iter().all(|w| w.to_bits() == row[0].to_bits()), "{kernel}");
+            }
+        }
+        let last = &trained.network.layers[2];
+        assert!((1..9).all(|i| bits(last.weight.row(i)) == bits(last.weight.row(0))), "{kernel}");
+        // It can do no better than to name one class for every image.
+        let most = (0..10).map(|class| data.test.labels.iter().filter(|&&l| l == class).count()).max().unwrap();
+        assert!(trained.history.iter().all(|e| e.test_accuracy <= most as f64 / 500.0), "{kernel}");
+    }
+}
+
+/// §6 at the rates that are used: lr·λ is far below f32's step at 1, and yet must come off the weights.
+#[test]
+fn a_small_weight_decay_is_not_rounded_away() {
+    // Every image is of class 0 and the network certain of it, so that the gradient is zero but for the decay.
+    let set = Dataset { labels: vec![0; 100_000], ..pictures(100_000, 1, 1, 1) };
+    for (learning_rate, weight_decay) in [(0.02, 1e-5), (0.002, 1e-5), (0.02, 1e-7)] {
+        let config = Config {
+            hidden_layers: vec![2],
+            schedule: Schedule::Constant,
+            learning_rate,
+            dropout: 0.0,
+            weight_decay,
+            batch_size: 1,
+            epochs: 1,
+            ..small_config()
+        };
+        let mut trainer = Trainer::new(&config, &set, Kernel::best()).unwrap();
+        trainer.network.layers[1].bias[0] = 300.0;
+        trainer.network.layers[0].weight.data_mut().copy_from_slice(&[1.0, -0.7]);
+        let bias = trainer.network.layers[0].bias.clone();
+        trainer.epoch(|_| Ok(())).unwrap();
+        let expected = 1.0 - (-1e5 * f64::from(learning_rate) * f64::from(weight_decay)).exp();
+        for (before, &after) in [1.0, -0.7_f32].into_iter().zip(trainer.network.layers[0].weight.data()) {
+            let shrunk = 1.0 - f64::from(after) / f64::from(before);
+            // A share of 2⁻¹⁶ may be still to come, and taking such a share off a number rounds by up to 1/256 of it.
+            let bound = expected / 256.0 + 1.0 / 65_536.0;
+            assert!((shrunk - expected).abs() <= bound, "λ {weight_decay}: {before} lost {shrunk:e}, not {expected:e}");
+        }
+        assert_eq!(trainer.network.layers[0].bias, bias);
+    }
+}
+
+// ---- The same bits -----------------------------------------------------------------------------------------------
+
+#[test]
+fn the_seed_decides_every_bit() {
+    let (data, kernel) = (small_data(), Kernel::best());
+    let of_seed = |seed| fingerprint(&run(&Config { seed, ..small_config() }, &data, kernel, 1));
+    assert_eq!(of_seed(1), of_seed(1));
+    let networks: HashSet<Vec<u32>> = [0, 1, 2, u64::MAX].into_iter().map(|seed| of_seed(seed).0).collect();
+    assert_eq!(networks.len(), 4);
+    // With equal initial weights it is the order that differs, and the dropout.
+    let zero = |seed, dropout| {
+        let config = Config { seed, dropout, initialisation: Initialisation::Zero, ..small_config() };
+        fingerprint(&run(&config, &data, kernel, 1)).0
+    };
+    assert_ne!(zero(1, 0.0), zero(2, 0.0));
+    assert_ne!(zero(1, 0.25), zero(1, 0.0));
+    let one_batch = |seed, dropout| {
+        let config =
+            Config { seed, dropout, initialisation: Initialisation::Zero, batch_size: 1, epochs: 1, ..small_config() };
+        weights(&run(&config, &Data { train: first(1, &data.train), test: data.test.clone() }, kernel, 1).network)
+    };
+    assert_eq!(one_batch(1, 0.0), one_batch(2, 0.0));
+}
+
+#[test]
+fn threads_change_no_bit() {
+    let (data, kernel) = (small_data(), Kernel::best());
+    let trained = run(&small_config(), &data, kernel, 1);
+    for threads in [0, 2, 3, 5, 66, 67, 1000] {
+        assert_eq!(fingerprint(&run(&small_config(), &data, kernel, threads)), fingerprint(&trained), "{threads}");
+    }
+    for count in [1, 2, 47, 48, 49, 96, 97] {
+        let images = first(count, &MNIST.test).images;
+        let network = Network::new(&[784, 9, 10], Initialisation::Xavier, &mut Rng::new(1, Purpose::Shuffle), kernel);
+        let one = network.predict(&images, 1);
+        assert_eq!((one.rows(), one.columns()), (count, 10));
+        for threads in [2, 3, 7] {
+            assert_eq!(network.predict(&images, threads), one, "{count} images, {threads} threads");
+        }
+    }
+}
+
+#[test]
+fn fused_kernels_train_the_same_network() {
+    for loss in [Loss::CrossEntropy, Loss::MeanSquaredError] {
+        let config = Config { loss, hidden_layers: vec![33, 17, 5], ..small_config() };
+        let by_kernel: Vec<_> =
+            fused_kernels().into_iter().map(|kernel| fingerprint(&run(&config, &small_data(), kernel, 1))).collect();
+        assert!(by_kernel.windows(2).all(|pair| pair[0] == pair[1]), "{loss:?}");
+    }
+}
+
+/// An image's probabilities are what the layers make of it, whichever images are predicted with it.
+#[test]
+fn prediction_is_the_layers_one_after_another() {
+    let data = small_data();
+    for kernel in Kernel::supported() {
+        // Trained with dropout, of which nothing may be left in evaluation.
+        let network = run(&Config { dropout: 0.5, ..small_config() }, &data, kernel, 1).network;
+        let all = network.predict(&data.test.images, 1);
+        for i in 0..data.test.labels.len() {
+            let mut x = Matrix::default();
+            data.test.images.gather(kernel, i..i + 1, &mut x);
+            for (l, layer) in network.layers.iter().enumerate() {
+                let mut z = Matrix::default();
+                layer.forward(kernel, &x, &mut z);
+                match l {
+                    2 => kernel.run(Softmax(&mut z)),
+                    _ => kernel.run(Sigmoid(z.data_mut())),
+                }
+                x = z;
+            }
+            assert_eq!(bits(all.row(i)), bits(x.row(0)), "{kernel}, image {i}");
+        }
+    }
+}
+
+// ---- The loop ----------------------------------------------------------------------------------------------------
+
+/// Two epochs by hand, with a last batch that is smaller, against the trainer's, bit by bit.
+#[test]
+fn training_is_its_steps_one_after_another() {
+    let (set, kernel) = (pictures(101, 5, 7, 10), Kernel::best());
+    for (dropout, batch_size) in [(0.0, 16), (0.25, 16), (0.25, 101), (0.25, 1)] {
+        let config = Config { dropout, batch_size, schedule: Schedule::Cycle, weight_decay: 0.02, ..small_config() };
+        let rng = |purpose| Rng::new(config.seed, purpose);
+        let widths = [35, 9, 7, 10];
+        let mut network = Network::new(&widths, config.initialisation, &mut rng(Purpose::Initialisation), kernel);
+        let mut trainer = Trainer::new(&config, &set, kernel).unwrap();
+        assert_eq!(weights(&trainer.network), weights(&network));
+
+        let (mut buffers, mut order) = (network.buffers(), (0..101).collect::<Vec<usize>>());
+        let (mut shuffle, mut drop) = (rng(Purpose::Shuffle), rng(Purpose::Dropout));
+        let iterations = 101_usize.div_ceil(batch_size);
+        for epoch in 0..2 {
+            let (mut losses, mut right, mut learning_rate) = (0.0, 0.0, 0.0);
+            shuffle.shuffle(&mut order);
+            for (i, batch) in order.chunks(batch_size).enumerate() {
+                let labels: Vec<u8> = batch.iter().map(|&image| set.labels[image]).collect();
+                set.images.gather(kernel, batch.iter().copied(), &mut buffers.activations[0]);
+                network.forward(&mut buffers, (dropout > 0.0).then_some((dropout, &mut drop)));
+                let probabilities = &buffers.activations[3];
+                losses += (0..batch.len()).map(|i| config.loss.value(probabilities.row(i), labels[i])).sum::<f64>();
+                right += accuracy(probabilities, &labels) * batch.len() as f64;
+                let i = epoch * iterations + i;
+                learning_rate = config.schedule.rate(config.learning_rate, i, 2 * iterations, iterations);
+                // Enough of it for every iteration to come off at once.
+                let shrink = (f64::from(learning_rate) * f64::from(config.weight_decay)) as f32;
+                let descent = Descent { learning_rate, shrink };
+                network.backward_and_update(&mut buffers, &labels, config.loss, dropout > 0.0, descent);
+            }
+            let mut seen = Vec::new();
+            let found = trainer.epoch(|images| {
+                seen.push(images);
+                Ok(())
+            });
+            let (found_rate, found_loss, found_accuracy) = found.unwrap();
+            assert_eq!(weights(&trainer.network), weights(&network), "dropout {dropout}, batch {batch_size}");
+            assert_eq!(found_rate, learning_rate);
+            // 101 additions in f64, in another order.
+            assert!((found_loss - losses / 101.0).abs() < 1e-12 && (found_accuracy - right / 101.0).abs() < 1e-12);
+            let expected: Vec<usize> = (1..=iterations).map(|i| (i * batch_size).min(101)).collect();
+            assert_eq!(seen, expected, "images done after each batch");
+        }
+    }
+}
+
+#[test]
+fn whoever_watches_sees_every_epoch_and_can_stop_it() {
+    let data = small_data();
+    let (mut batches, mut epochs) = (0, Vec::new());
+    let trained = train(&small_config(), &data, Kernel::best(), 1, &mut |event| {
+        match event {
+            Event::Batch { epoch, .. } => {
+                assert_eq!(epoch, epochs.len() + 1);
+                batches += 1;
+            }
+            Event::Epoch(row) => epochs.push(*row),
+        }
+        Ok(())
+    })
+    .unwrap();
+    assert_eq!((batches, &epochs), (2 * 7, &trained.history));
+    assert_eq!(epochs.iter().map(|e| e.epoch).collect::<Vec<_>>(), [1, 2]);
+    let rates = [6, 13].map(|i| Schedule::Cosine.rate(0.1, i, 14, 7));
+    assert_eq!(epochs.iter().map(|e| e.learning_rate).collect::<Vec<_>>(), rates);
+
+    let stop = mnist_mlp::error::Error::ClosedPipe;
+    let mut told = 0;
+    let stopped = train(&small_config(), &data, Kernel::best(), 1, &mut |_| {
+        told += 1;
+        Err(stop.clone())
+    });
+    assert_eq!((stopped.err(), told), (Some(stop), 1));
+}
+
+/// Initial weights and the order of the images are the same with and without dropout.
+#[test]
+fn random_choices_do_not_disturb_each_other() {
+    let data = small_data();
+    let start = |dropout| {
+        let config = Config { dropout, ..small_config() };
+        weights(&Trainer::new(&config, &data.train, Kernel::best()).unwrap().network)
+    };
+    assert_eq!(start(0.0), start(0.5));
+}
+
+// ---- Dropout -----------------------------------------------------------------------------------------------------
+
+#[test]
+fn dropout_keeps_its_share_and_scales_it() {
+    for p in [0.0, 0.2, 0.5, 0.9_f32] {
+        let (rows, columns) = (300, 401);
+        let ones = Matrix::from_vec(rows, columns, vec![1.0; rows * columns]);
+        let (mut z, mut gradient, mut dropout) = (ones.clone(), ones.clone(), Dropout::default());
+        let mut rng = Rng::new(1, Purpose::Dropout);
+        dropout.forward(p, &mut rng, &mut z);
+        dropout.backward(&mut gradient);
+        assert_eq!(z, gradient, "one mask for both directions");
+        assert!(z.data().iter().all(|&x| x == 0.0 || x == 1.0 / (1.0 - p)));
+        let (kept, share) = (z.data().iter().map(|&x| f64::from(u8::from(x != 0.0))), f64::from(1.0 - p));
+        common::assert_mean("kept", kept, share, share * (1.0 - share) + 1e-12);
+        // No image and no unit is favoured, so each has a mask of its own.
+        let (mut by_image, mut by_unit) = (vec![0.0; rows], vec![0.0; columns]);
+        for (i, _) in z.data().iter().enumerate().filter(|(_, x)| **x != 0.0) {
+            by_image[i / columns] += 1.0;
+            by_unit[i % columns] += 1.0;
+        }
+        for (counts, of) in [(by_image, columns as f64), (by_unit, rows as f64)] {
+            let spread = SIGMAS * (of * share * (1.0 - share)).sqrt() + 1e-3;
+            assert!(counts.iter().all(|count| (count - of * share).abs() <= spread), "{p}: {counts:?}");
+        }
+        let mut again = ones.clone();
+        dropout.forward(p, &mut rng, &mut again);
+        assert_eq!(again == z, p == 0.0, "a new mask each time");
+    }
+}
+
+// ---- What it leaves ----------------------------------------------------------------------------------------------
+
+fn epochs(test_accuracies: &[f64]) -> Vec<Epoch> {
+    let epoch = |(i, &test_accuracy)| Epoch {
+        epoch: i + 1,
+        learning_rate: 0.02 / 3.0,
+        loss: 2.0 / 3.0,
+        train_accuracy: 0.5,
+        test_accuracy,
+        seconds: 1.2345,
+    };
+    test_accuracies.iter().enumerate().map(epoch).collect()
+}
+
+#[test]
+fn the_history_is_a_table() {
+    let rows = "1,0.00666667,0.666667,0.500000,0.250000,1.234\n2,0.00666667,0.666667,0.500000,0.978600,1.234\n";
+    let header = "epoch,learning_rate,loss,train_accuracy,test_accuracy,seconds\n";
+    assert_eq!(history::csv(&epochs(&[0.25, 0.9786])), format!("{header}{rows}"));
+    assert_eq!(history::csv(&[]), header);
+    let curves = history::curves(&epochs(&[0.25, 0.9786]), "Xavier".into());
+    assert!(["<svg", "Xavier", "train", "test", "epoch", "accuracy"].iter().all(|part| curves.contains(part)));
+}
+
+#[test]
+fn the_three_accuracies() {
+    let network = Network::new(&[35, 10], Initialisation::Zero, &mut Rng::new(1, Purpose::Shuffle), Kernel::best());
+    let trained = |tests: &[f64]| Trained {
+        network: network.clone(),
+        history: epochs(tests),
+        train_accuracy: 0.99214,
+        test_probabilities: Matrix::default(),
+    };
+    let of = |tests| (trained(tests).test_accuracy(), trained(tests).best_test_accuracy());
+    assert_eq!(of(&[0.5, 0.9, 0.7, 0.9, 0.8]), (0.8, (0.9, 2)), "the first of equal bests");
+    assert_eq!(of(&[0.5, 0.5]), (0.5, (0.5, 1)));
+    assert_eq!(of(&[0.5, 0.6]), (0.6, (0.6, 2)));
+    assert_eq!(of(&[]), (0.0, (0.0, 0)));
+    // √(0.9786 · 0.0214 / 10000) = 0.00145, as for the real test set.
+    let lines = accuracies(&MNIST, &trained(&[0.9791, 0.9786])).map(|(what, accuracy)| format!("{what} {accuracy}"));
+    let best = "best test accuracy 0.9791 (epoch 1)";
+    assert_eq!(lines, ["final train accuracy 0.9921", "final test accuracy 0.9786 ± 0.0014", best]);
+}
+
+#[test]
+fn the_most_likely_class_is_the_first_of_equals() {
+    assert_eq!([&[0.25; 4][..], &[0.1, 0.4, 0.1, 0.4], &[0.0, 0.1, 0.9], &[1.0]].map(most_likely), [0, 1, 2, 0]);
+    let probabilities = Matrix::from_vec(4, 2, vec![0.5, 0.5, 0.2, 0.8, 0.9, 0.1, 0.4, 0.6]);
+    assert_eq!(accuracy(&probabilities, &[0, 1, 1, 1]), 0.75);
+}
+
+// ---- The way in --------------------------------------------------------------------------------------------------
+
+/// §1: (p - 127.5) / 255 for every pixel value p, within two roundings, of the images asked for, in that order.
+#[test]
+fn pixels_become_numbers_from_minus_a_half_to_a_half() {
+    let set = pictures(256, 3, 5, 1);
+    let mut images = set.images;
+    (0..256).for_each(|i| images.pixels[i * 15 + 4] = i as u8);
+    for kernel in Kernel::supported() {
+        let mut batch = common::random_matrix(2, 2, 1);
+        let numbers: Vec<usize> = (0..256).rev().chain([7, 7]).collect();
+        images.gather(kernel, numbers.iter().copied(), &mut batch);
+        assert_eq!((batch.rows(), batch.columns()), (258, 15));
+        for (row, &i) in numbers.iter().enumerate() {
+            for (x, &p) in batch.row(row).iter().zip(&images.pixels[i * 15..][..15]) {
+                let expected = (f64::from(p) - 127.5) / 255.0;
+                assert!((f64::from(*x) - expected).abs() <= 2.0 * common::U * expected.abs(), "{kernel}: {p} is {x}");
+                assert!((-0.5..=0.5).contains(x), "{kernel}: {p} is {x}");
+            }
+        }
+    }
+}
+
+/// The layers' widths come from the data and the configuration, for any image size and number of classes.
+#[test]
+fn any_size_of_image_and_any_number_of_classes() {
+    for (rows, columns, classes) in [(1, 1, 2), (3, 2, 3), (28, 28, 26), (5, 9, 256)] {
+        let set = pictures(2 * classes, rows, columns, classes);
+        let config = Config { classes, hidden_layers: vec![], batch_size: 3, dropout: 0.0, ..small_config() };
+        let data = Data { train: set.clone(), test: set };
+        let trained = run(&config, &data, Kernel::best(), 2);
+        let shapes: Vec<_> = trained.network.layers.iter().map(|l: &Linear| (l.weight.rows(), l.bias.len())).collect();
+        assert_eq!(shapes, [(rows * columns, classes)]);
+    }
+}
