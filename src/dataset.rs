@@ -1,11 +1,12 @@
 //! Labelled images, from the four IDX files to normalised batches (§1).
 
+use std::hint::black_box;
 use std::path::Path;
 
 use crate::error::{Error, Result};
 use crate::idx::{self, Idx};
-use crate::kernel::{Kernel, Operation, Simd, prefetch};
-use crate::matrix::Matrix;
+use crate::kernel::{Kernel, Operation, Simd};
+use crate::matrix::{LINE, Matrix};
 
 /// Grey images of one size. The pixels stay bytes until they are needed: a quarter of the memory of floats.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,10 +56,10 @@ impl Images {
         &self.pixels[i * self.size()..][..self.size()]
     }
 
-    /// Asks for the images of those numbers, so that they are in the caches by the time they are gathered: they lie
-    /// anywhere in tens of megabytes, which no processor guesses by itself.
+    /// Reads a byte in every cache line of the images of those numbers, so that they are in the caches by the time they are
+    /// gathered: they lie anywhere in tens of megabytes, which no processor guesses by itself.
     pub fn prefetch(&self, numbers: impl Iterator<Item = usize>) {
-        numbers.for_each(|i| prefetch(self.image(i)));
+        black_box(numbers.flat_map(|i| self.image(i).iter().step_by(LINE)).fold(0, |sum, byte| sum ^ byte));
     }
 
     /// `batch ←` the images of those numbers, one a row (`numbers × size`), each pixel normalised to [−0.5, 0.5] by

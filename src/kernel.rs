@@ -34,6 +34,7 @@
 
 #![allow(unsafe_code)]
 
+use std::array::from_fn;
 use std::fmt;
 use std::hint::black_box;
 
@@ -120,7 +121,10 @@ pub trait Simd {
     /// Runs an operation as a function of its own, compiled for this instruction set.
     unsafe fn run<O: Operation>(operation: O) -> O::Output;
     /// `a·b + c` of single numbers, rounded as `multiply_add` rounds.
-    fn mul_add(a: f32, b: f32, c: f32) -> f32;
+    #[inline(always)]
+    fn mul_add(a: f32, b: f32, c: f32) -> f32 {
+        a.mul_add(b, c)
+    }
     unsafe fn splat(number: f32) -> Self::Vector;
     unsafe fn load(from: *const f32) -> Self::Vector;
     unsafe fn store(to: *mut f32, vector: Self::Vector);
@@ -155,19 +159,11 @@ pub(crate) struct Product<'a> {
 /// Steps of `k` in a block.
 const DEPTH: usize = 64;
 
-impl Product<'_> {
-    /// Computes it.
-    pub fn run(self, kernel: Kernel) {
-        match kernel.0 {
-            #[cfg(target_arch = "x86_64")]
-            InstructionSet::Avx512 => self.run_as::<Avx512>(),
-            #[cfg(target_arch = "x86_64")]
-            InstructionSet::Avx2 => self.run_as::<Avx2>(),
-            InstructionSet::Portable => self.run_as::<Portable>(),
-        }
-    }
+impl Operation for Product<'_> {
+    type Output = ();
 
-    fn run_as<S: Simd>(self) {
+    #[inline(always)]
+    fn run<S: Simd>(self) {
         let Product { m, n, k, a, transpose_a, b, beta, c } = self;
         assert!(a.len() == m * k && b.len() == k * n && c.len() == m * n);
         if m == 0 || n == 0 {
@@ -181,13 +177,14 @@ impl Product<'_> {
             let mut i = 0;
             for tile in 0..tiles {
                 let rows = (m - i).div_ceil(tiles - tile); // 16 rows by 6: 6, 5, 5
-                let (a_start, a_stride) = if transpose_a { (k0 * m + i, m) } else { (i * k + k0, k) };
+                let (a_row, a_column) = if transpose_a { (1, m) } else { (k, 1) };
                 let strip = Strip {
                     tiles: panels,
                     width: 2 * S::LANES,
                     depth: DEPTH.min(k - k0),
-                    a: a.as_ptr().wrapping_add(a_start), // beyond an empty A where k = 0
-                    a_stride,
+                    a: a.as_ptr().wrapping_add(i * a_row + k0 * a_column), // beyond an empty A where k = 0
+                    a_row,
+                    a_column,
                     b: b[k0 * n..].as_ptr(),
                     beta: if k0 == 0 { beta } else { 1.0 },
                     c: c[i * n..].as_mut_ptr(),
@@ -196,16 +193,13 @@ impl Product<'_> {
                 // SAFETY: the strip is rows i.. of A and C, all columns of B and C, and steps k0.. of k, first by whole
                 // tiles, then by one that is cut off. All end within m, n and k, and the slices are as long (asserted).
                 unsafe {
-                    match (n - j, transpose_a) {
-                        (0, _) => (),
-                        (width, false) if width > S::LANES => strip.cut(j, width).run::<S, 2, true, false>(rows),
-                        (width, true) if width > S::LANES => strip.cut(j, width).run::<S, 2, true, true>(rows),
-                        (width, false) => strip.cut(j, width).run::<S, 1, true, false>(rows),
-                        (width, true) => strip.cut(j, width).run::<S, 1, true, true>(rows),
+                    match n - j {
+                        0 => (),
+                        width if width > S::LANES => strip.cut(j, width).run::<S, 2, true>(rows),
+                        width => strip.cut(j, width).run::<S, 1, true>(rows),
                     }
-                    match transpose_a {
-                        false => strip.run::<S, 2, false, false>(rows),
-                        true => strip.run::<S, 2, false, true>(rows),
+                    if panels > 0 {
+                        strip.run::<S, 2, false>(rows);
                     }
                 }
                 i += rows;
@@ -221,7 +215,8 @@ struct Strip {
     width: usize,
     depth: usize,
     a: *const f32,
-    a_stride: usize,
+    a_row: usize,
+    a_column: usize,
     b: *const f32,
     beta: f32,
     c: *mut f32,
@@ -231,7 +226,7 @@ struct Strip {
 
 /// A strip with the shape of its tiles, which is a constant: rows, vectors in a row, whether the last vector is cut
 /// off, and whether `A` is transposed.
-struct Shaped<const ROWS: usize, const VECTORS: usize, const CUT: bool, const TRANSPOSED: bool>(Strip);
+struct Shaped<const ROWS: usize, const VECTORS: usize, const CUT: bool>(Strip);
 
 impl Strip {
     /// The strip's last tile, of fewer columns than the others.
@@ -240,18 +235,18 @@ impl Strip {
     }
 
     #[inline(always)]
-    unsafe fn run<S: Simd, const VECTORS: usize, const CUT: bool, const TRANSPOSED: bool>(self, rows: usize) {
+    unsafe fn run<S: Simd, const VECTORS: usize, const CUT: bool>(self, rows: usize) {
         // SAFETY: the caller's strip lies within its matrices, whatever the way it is computed.
         unsafe {
             match rows {
-                1 => S::run(Shaped::<1, VECTORS, CUT, TRANSPOSED>(self)),
-                2 => S::run(Shaped::<2, VECTORS, CUT, TRANSPOSED>(self)),
-                3 => S::run(Shaped::<3, VECTORS, CUT, TRANSPOSED>(self)),
-                4 => S::run(Shaped::<4, VECTORS, CUT, TRANSPOSED>(self)),
-                5 if S::TILE_ROWS >= 5 => S::run(Shaped::<5, VECTORS, CUT, TRANSPOSED>(self)),
-                6 if S::TILE_ROWS >= 6 => S::run(Shaped::<6, VECTORS, CUT, TRANSPOSED>(self)),
-                7 if S::TILE_ROWS >= 7 => S::run(Shaped::<7, VECTORS, CUT, TRANSPOSED>(self)),
-                8 if S::TILE_ROWS >= 8 => S::run(Shaped::<8, VECTORS, CUT, TRANSPOSED>(self)),
+                1 => S::run(Shaped::<1, VECTORS, CUT>(self)),
+                2 => S::run(Shaped::<2, VECTORS, CUT>(self)),
+                3 => S::run(Shaped::<3, VECTORS, CUT>(self)),
+                4 => S::run(Shaped::<4, VECTORS, CUT>(self)),
+                5 if S::TILE_ROWS >= 5 => S::run(Shaped::<5, VECTORS, CUT>(self)),
+                6 if S::TILE_ROWS >= 6 => S::run(Shaped::<6, VECTORS, CUT>(self)),
+                7 if S::TILE_ROWS >= 7 => S::run(Shaped::<7, VECTORS, CUT>(self)),
+                8 if S::TILE_ROWS >= 8 => S::run(Shaped::<8, VECTORS, CUT>(self)),
                 _ => unreachable!("a tile of {rows} rows"),
             }
         }
@@ -259,16 +254,13 @@ impl Strip {
 }
 
 /// The inner loop: everything above only decides what it is given.
-impl<const ROWS: usize, const VECTORS: usize, const CUT: bool, const TRANSPOSED: bool> Operation
-    for Shaped<ROWS, VECTORS, CUT, TRANSPOSED>
-{
+impl<const ROWS: usize, const VECTORS: usize, const CUT: bool> Operation for Shaped<ROWS, VECTORS, CUT> {
     type Output = ();
 
     #[inline(always)]
     #[allow(clippy::needless_range_loop)] // r, v and k are the formula's own
     fn run<S: Simd>(self) {
-        let Strip { tiles, width, depth, a, a_stride, mut b, beta, mut c, stride } = self.0;
-        let (a_row, a_column) = if TRANSPOSED { (1, a_stride) } else { (a_stride, 1) };
+        let Strip { tiles, width, depth, a, a_row, a_column, mut b, beta, mut c, stride } = self.0;
         for _ in 0..tiles {
             // SAFETY: rows 0..ROWS, columns 0..width and steps 0..depth of each tile lie within the matrices by the
             // word of whoever made the strip; all vectors are whole but the last, which the mask ends at `width`.
@@ -343,19 +335,6 @@ impl Operation for Peak {
     }
 }
 
-/// Asks for the memory of `bytes` to be brought into the caches, for someone who will read it soon. Changes nothing else.
-#[inline]
-pub(crate) fn prefetch(bytes: &[u8]) {
-    #[cfg(target_arch = "x86_64")]
-    for line in bytes.chunks(64) {
-        use std::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};
-        // SAFETY: every x86-64 processor has SSE, and a prefetch reads nothing.
-        unsafe { _mm_prefetch::<_MM_HINT_T1>(line.as_ptr().cast()) };
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    let _ = bytes;
-}
-
 /// The transpose of a block of 4 × 4 numbers.
 #[inline(always)]
 pub(crate) fn transpose_block(rows: [[f32; 4]; 4]) -> [[f32; 4]; 4] {
@@ -371,7 +350,21 @@ pub(crate) fn transpose_block(rows: [[f32; 4]; 4]) -> [[f32; 4]; 4] {
         }
     }
     #[cfg(not(target_arch = "x86_64"))]
-    std::array::from_fn(|column| rows.map(|row| row[column]))
+    from_fn(|column| rows.map(|row| row[column]))
+}
+
+/// Short functions of [`Simd`], each an expression that is unsafe for the two reasons given there.
+macro_rules! functions {
+    ($($name:ident($($argument:ident: $type:ty),*) -> $result:ty = $value:expr;)*) => {
+        $(
+            #[inline(always)]
+            unsafe fn $name($($argument: $type),*) -> $result {
+                #[allow(unused_unsafe)] // some are not
+                // SAFETY: the processor has the instruction set, and the numbers are there: the caller's word.
+                unsafe { $value }
+            }
+        )*
+    };
 }
 
 /// Plain Rust, for any processor.
@@ -394,43 +387,18 @@ impl Simd for Portable {
     fn mul_add(a: f32, b: f32, c: f32) -> f32 {
         if Self::FUSED { a.mul_add(b, c) } else { a * b + c }
     }
-    #[inline(always)]
-    unsafe fn splat(number: f32) -> [f32; 4] {
-        [number; 4]
-    }
-    #[inline(always)]
-    unsafe fn load(from: *const f32) -> [f32; 4] {
-        // SAFETY: four numbers are there.
-        unsafe { from.cast::<[f32; 4]>().read_unaligned() }
-    }
-    #[inline(always)]
-    unsafe fn store(to: *mut f32, vector: [f32; 4]) {
-        // SAFETY: four numbers are there.
-        unsafe { to.cast::<[f32; 4]>().write_unaligned(vector) }
-    }
-    #[inline(always)]
-    unsafe fn mask(count: usize) -> usize {
-        count
-    }
-    #[inline(always)]
-    unsafe fn load_masked(count: usize, from: *const f32) -> [f32; 4] {
-        // SAFETY: only the first `count` numbers are read.
-        std::array::from_fn(|lane| if lane < count { unsafe { *from.add(lane) } } else { 0.0 })
-    }
-    #[inline(always)]
-    unsafe fn store_masked(count: usize, to: *mut f32, vector: [f32; 4]) {
-        for (lane, number) in vector.into_iter().enumerate().take(count) {
-            // SAFETY: only the first `count` numbers are written.
-            unsafe { *to.add(lane) = number }
-        }
-    }
-    #[inline(always)]
-    unsafe fn multiply(a: [f32; 4], b: [f32; 4]) -> [f32; 4] {
-        std::array::from_fn(|lane| a[lane] * b[lane])
-    }
-    #[inline(always)]
-    unsafe fn multiply_add(a: [f32; 4], b: [f32; 4], c: [f32; 4]) -> [f32; 4] {
-        std::array::from_fn(|lane| Self::mul_add(a[lane], b[lane], c[lane]))
+    functions! {
+        splat(number: f32) -> [f32; 4] = [number; 4];
+        load(from: *const f32) -> [f32; 4] = from.cast::<[f32; 4]>().read_unaligned();
+        store(to: *mut f32, vector: [f32; 4]) -> () = to.cast::<[f32; 4]>().write_unaligned(vector);
+        mask(count: usize) -> usize = count;
+        load_masked(count: usize, from: *const f32) -> [f32; 4] =
+            from_fn(|lane| if lane < count { *from.add(lane) } else { 0.0 });
+        store_masked(count: usize, to: *mut f32, vector: [f32; 4]) -> () =
+            (0..count).for_each(|lane| *to.add(lane) = vector[lane]);
+        multiply(a: [f32; 4], b: [f32; 4]) -> [f32; 4] = from_fn(|lane| a[lane] * b[lane]);
+        multiply_add(a: [f32; 4], b: [f32; 4], c: [f32; 4]) -> [f32; 4] =
+            from_fn(|lane| Self::mul_add(a[lane], b[lane], c[lane]));
     }
 }
 
@@ -445,68 +413,33 @@ mod x86 {
 
     pub struct Avx2;
 
-    /// The lanes to load or store: eight of these numbers, starting at `8 - count`.
-    const MASKS: [i32; 16] = [-1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0, 0, 0, 0, 0, 0];
-
     #[target_feature(enable = "avx2,fma")]
     #[inline(never)]
     fn run_avx2<O: Operation>(operation: O) -> O::Output {
         operation.run::<Avx2>()
     }
 
+    /// A mask is eight of these numbers, from `8 - count` on.
+    const MASKS: [i32; 16] = [-1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0, 0, 0, 0, 0, 0];
+
     impl Simd for Avx2 {
         type Vector = __m256;
         type Mask = __m256i;
         const LANES: usize = 8;
         const TILE_ROWS: usize = 6; // of 16 registers, 12 accumulate
-        #[inline(always)]
         unsafe fn run<O: Operation>(operation: O) -> O::Output {
-            // SAFETY: the processor is the caller's word, here and below.
+            // SAFETY: the processor is the caller's word.
             unsafe { run_avx2(operation) }
         }
-        #[inline(always)]
-        fn mul_add(a: f32, b: f32, c: f32) -> f32 {
-            a.mul_add(b, c)
-        }
-        #[inline(always)]
-        unsafe fn splat(number: f32) -> __m256 {
-            // SAFETY: no memory is touched.
-            unsafe { _mm256_set1_ps(number) }
-        }
-        #[inline(always)]
-        unsafe fn load(from: *const f32) -> __m256 {
-            // SAFETY: eight numbers are there.
-            unsafe { _mm256_loadu_ps(from) }
-        }
-        #[inline(always)]
-        unsafe fn store(to: *mut f32, vector: __m256) {
-            // SAFETY: eight numbers are there.
-            unsafe { _mm256_storeu_ps(to, vector) }
-        }
-        #[inline(always)]
-        unsafe fn mask(count: usize) -> __m256i {
-            // SAFETY: 8 - count is between 0 and 8, and eight numbers follow.
-            unsafe { _mm256_loadu_si256(MASKS.as_ptr().add(8 - count).cast()) }
-        }
-        #[inline(always)]
-        unsafe fn load_masked(mask: __m256i, from: *const f32) -> __m256 {
-            // SAFETY: the other lanes are not touched.
-            unsafe { _mm256_maskload_ps(from, mask) }
-        }
-        #[inline(always)]
-        unsafe fn store_masked(mask: __m256i, to: *mut f32, vector: __m256) {
-            // SAFETY: the other lanes are not touched.
-            unsafe { _mm256_maskstore_ps(to, mask, vector) }
-        }
-        #[inline(always)]
-        unsafe fn multiply(a: __m256, b: __m256) -> __m256 {
-            // SAFETY: no memory is touched.
-            unsafe { _mm256_mul_ps(a, b) }
-        }
-        #[inline(always)]
-        unsafe fn multiply_add(a: __m256, b: __m256, c: __m256) -> __m256 {
-            // SAFETY: no memory is touched.
-            unsafe { _mm256_fmadd_ps(a, b, c) }
+        functions! {
+            splat(number: f32) -> __m256 = _mm256_set1_ps(number);
+            load(from: *const f32) -> __m256 = _mm256_loadu_ps(from);
+            store(to: *mut f32, vector: __m256) -> () = _mm256_storeu_ps(to, vector);
+            mask(count: usize) -> __m256i = _mm256_loadu_si256(MASKS.as_ptr().add(8 - count).cast());
+            load_masked(mask: __m256i, from: *const f32) -> __m256 = _mm256_maskload_ps(from, mask);
+            store_masked(mask: __m256i, to: *mut f32, vector: __m256) -> () = _mm256_maskstore_ps(to, mask, vector);
+            multiply(a: __m256, b: __m256) -> __m256 = _mm256_mul_ps(a, b);
+            multiply_add(a: __m256, b: __m256, c: __m256) -> __m256 = _mm256_fmadd_ps(a, b, c);
         }
     }
 
@@ -523,53 +456,19 @@ mod x86 {
         type Mask = __mmask16;
         const LANES: usize = 16;
         const TILE_ROWS: usize = 8; // of 32 registers, 16 accumulate; 16 rows are two tiles
-        #[inline(always)]
         unsafe fn run<O: Operation>(operation: O) -> O::Output {
-            // SAFETY: the processor is the caller's word, here and below.
+            // SAFETY: the processor is the caller's word.
             unsafe { run_avx512(operation) }
         }
-        #[inline(always)]
-        fn mul_add(a: f32, b: f32, c: f32) -> f32 {
-            a.mul_add(b, c)
-        }
-        #[inline(always)]
-        unsafe fn splat(number: f32) -> __m512 {
-            // SAFETY: no memory is touched.
-            unsafe { _mm512_set1_ps(number) }
-        }
-        #[inline(always)]
-        unsafe fn load(from: *const f32) -> __m512 {
-            // SAFETY: sixteen numbers are there.
-            unsafe { _mm512_loadu_ps(from) }
-        }
-        #[inline(always)]
-        unsafe fn store(to: *mut f32, vector: __m512) {
-            // SAFETY: sixteen numbers are there.
-            unsafe { _mm512_storeu_ps(to, vector) }
-        }
-        #[inline(always)]
-        unsafe fn mask(count: usize) -> __mmask16 {
-            ((1_u32 << count) - 1) as __mmask16
-        }
-        #[inline(always)]
-        unsafe fn load_masked(mask: __mmask16, from: *const f32) -> __m512 {
-            // SAFETY: the other lanes are not touched.
-            unsafe { _mm512_maskz_loadu_ps(mask, from) }
-        }
-        #[inline(always)]
-        unsafe fn store_masked(mask: __mmask16, to: *mut f32, vector: __m512) {
-            // SAFETY: the other lanes are not touched.
-            unsafe { _mm512_mask_storeu_ps(to, mask, vector) }
-        }
-        #[inline(always)]
-        unsafe fn multiply(a: __m512, b: __m512) -> __m512 {
-            // SAFETY: no memory is touched.
-            unsafe { _mm512_mul_ps(a, b) }
-        }
-        #[inline(always)]
-        unsafe fn multiply_add(a: __m512, b: __m512, c: __m512) -> __m512 {
-            // SAFETY: no memory is touched.
-            unsafe { _mm512_fmadd_ps(a, b, c) }
+        functions! {
+            splat(number: f32) -> __m512 = _mm512_set1_ps(number);
+            load(from: *const f32) -> __m512 = _mm512_loadu_ps(from);
+            store(to: *mut f32, vector: __m512) -> () = _mm512_storeu_ps(to, vector);
+            mask(count: usize) -> __mmask16 = ((1_u32 << count) - 1) as __mmask16;
+            load_masked(mask: __mmask16, from: *const f32) -> __m512 = _mm512_maskz_loadu_ps(mask, from);
+            store_masked(mask: __mmask16, to: *mut f32, vector: __m512) -> () = _mm512_mask_storeu_ps(to, mask, vector);
+            multiply(a: __m512, b: __m512) -> __m512 = _mm512_mul_ps(a, b);
+            multiply_add(a: __m512, b: __m512, c: __m512) -> __m512 = _mm512_fmadd_ps(a, b, c);
         }
     }
 }

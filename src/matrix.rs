@@ -5,7 +5,7 @@ use std::array::from_fn;
 use crate::kernel::{Kernel, Product, transpose_block};
 
 /// The bytes of a cache line, which is also the widest vector.
-const LINE: usize = 64;
+pub(crate) const LINE: usize = 64;
 
 /// A matrix of `rows × columns`, row after row in one flat vector.
 ///
@@ -109,14 +109,14 @@ impl PartialEq for Matrix {
 pub fn matmul(kernel: Kernel, a: &Matrix, b: &Matrix, beta: f32, c: &mut Matrix) {
     assert!(a.columns == b.rows && a.rows == c.rows && b.columns == c.columns);
     let (m, n, k) = (c.rows, c.columns, b.rows);
-    Product { m, n, k, a: a.data(), transpose_a: false, b: b.data(), beta, c: c.data_mut() }.run(kernel);
+    kernel.run(Product { m, n, k, a: a.data(), transpose_a: false, b: b.data(), beta, c: c.data_mut() });
 }
 
 /// `C ← β·C + Aᵀ·B` with `A: k × m`, `B: k × n`, `C: m × n`.
 pub fn matmul_transposed_a(kernel: Kernel, a: &Matrix, b: &Matrix, beta: f32, c: &mut Matrix) {
     assert!(a.rows == b.rows && a.columns == c.rows && b.columns == c.columns);
     let (m, n, k) = (c.rows, c.columns, b.rows);
-    Product { m, n, k, a: a.data(), transpose_a: true, b: b.data(), beta, c: c.data_mut() }.run(kernel);
+    kernel.run(Product { m, n, k, a: a.data(), transpose_a: true, b: b.data(), beta, c: c.data_mut() });
 }
 
 /// `C ← β·C + A·Bᵀ` with `A: m × k`, `B: n × k`, `C: m × n`; `scratch` takes `Bᵀ`.
