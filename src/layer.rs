@@ -87,8 +87,10 @@ impl Dropout {
     /// Draws a mask and multiplies Z, `batch × width`, by it.
     pub fn forward(&mut self, p: f32, rng: &mut Rng, z: &mut Matrix) {
         self.mask.reshape(z.rows(), z.columns());
+        // All the numbers first: choices among numbers that are there take no branch, which no processor could guess.
+        self.mask.data_mut().fill_with(|| rng.uniform() as f32);
         for (mask, z) in self.mask.data_mut().iter_mut().zip(z.data_mut()) {
-            *mask = if rng.uniform() < f64::from(p) { 0.0 } else { 1.0 / (1.0 - p) };
+            *mask = if *mask < p { 0.0 } else { 1.0 / (1.0 - p) };
             *z *= *mask;
         }
     }
