@@ -163,15 +163,18 @@ fn read(folder: &Path, path: &Path) -> Result<Run> {
             "the run that the file is named after",
         ));
     }
-    let (seed, train_accuracy, seconds) = (number(path, seed)?, number(path, train_accuracy)?, number(path, seconds)?);
-    let history = folder.join("histories").join(file);
+    let history_path = folder.join("histories").join(file);
+    let history = text(&history_path)?;
     let run = Run {
         experiment: experiment.into(),
-        seed,
-        train_accuracy,
-        seconds,
-        history: epochs(&history, &text(&history)?)?,
+        seed: number(path, seed)?,
+        train_accuracy: accuracy(path, train_accuracy)?,
+        seconds: number(path, seconds)?,
+        history: epochs(&history_path, &history)?,
     };
+    if run.history_csv() != history {
+        return Err(malformed(&history_path, "epochs that do not follow one another", "every epoch from 1 on"));
+    }
     // The rest of the line follows from the history, so this also says whether the two belong together.
     if csv([&run]) != line {
         return Err(malformed(
@@ -194,11 +197,17 @@ fn epochs(path: &Path, text: &str) -> Result<Vec<Epoch>> {
         epochs.push(Epoch {
             learning_rate: number(path, learning_rate)?,
             loss: number(path, loss)?,
-            train_accuracy: number(path, train_accuracy)?,
-            test_accuracy: number(path, test_accuracy)?,
+            train_accuracy: accuracy(path, train_accuracy)?,
+            test_accuracy: accuracy(path, test_accuracy)?,
         });
     }
     Ok(epochs)
+}
+
+fn accuracy(path: &Path, text: &str) -> Result<f64> {
+    let accuracy = number(path, text)?;
+    let wrong = || malformed(path, text, "an accuracy from 0 to 1");
+    (0.0..=1.0).contains(&accuracy).then_some(accuracy).ok_or_else(wrong)
 }
 
 fn number<T: FromStr>(path: &Path, text: &str) -> Result<T> {
