@@ -146,29 +146,47 @@ fn collect(jobs: &[Job], receiver: Receiver<Message>, folder: &Path) -> Result<(
                 }
             }
             Err(RecvTimeoutError::Timeout) => {}
-            Err(RecvTimeoutError::Disconnected) => return failure.map_or(Ok(()), Err),
+            Err(RecvTimeoutError::Disconnected) => break,
         }
         console.live(|| {
             let eta = match epochs {
                 0 => "unknown".into(),
                 _ => duration(start.elapsed().as_secs_f64() / epochs as f64 * (all_epochs - epochs) as f64),
             };
-            let names = running.iter().map(|&i| jobs[i].name());
-            progress(done, jobs.len(), &eta, names)
+            let name = |&i: &usize| format!("{}-{}", jobs[i].experiment.name, jobs[i].seed);
+            progress(done, jobs.len(), &eta, &running.iter().map(name).collect::<Vec<_>>())
         })?;
     }
+    // A line that stays, so that the live one does not.
+    console.line(&format!("{done} runs in {}", duration(start.elapsed().as_secs_f64())))?;
+    failure.map_or(Ok(()), Err)
 }
 
-/// The live line, with as many of the names of what is running as it has room for.
-fn progress(done: usize, all: usize, eta: &str, running: impl ExactSizeIterator<Item = String>) -> String {
-    let mut line = format!("{done} of {all} runs done, ETA {eta}, running");
-    let mut left = running.len();
-    for name in running {
-        let longer = format!("{line} {name},");
-        if longer.len() + " 99 more".len() > LINE {
-            return format!("{line} {left} more");
-        }
-        (line, left) = (longer, left - 1);
+/// The live line, with as many of the names of what is running as it has room for, at least one.
+fn progress(done: usize, all: usize, eta: &str, running: &[String]) -> String {
+    let line = |shown: usize| {
+        let more = match running.len() - shown {
+            0 => String::new(),
+            more => format!(" +{more}"),
+        };
+        format!("{done} of {all} runs done, ETA {eta}, now {}{more}", running[..shown].join(", "))
+    };
+    let fits = |shown: &usize| line(*shown).chars().count() <= LINE;
+    line((1..=running.len()).rev().find(fits).unwrap_or(running.len().min(1)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_live_line_names_what_it_has_room_for() {
+        let names = |count| (1..=count).map(|seed| format!("normal-cosine-dropout-0.2-{seed}")).collect::<Vec<_>>();
+        let line = |count| progress(159, 170, "58 min 03 s", &names(count));
+        assert_eq!(line(0), "159 of 170 runs done, ETA 58 min 03 s, now ");
+        assert_eq!(line(1), "159 of 170 runs done, ETA 58 min 03 s, now normal-cosine-dropout-0.2-1");
+        assert_eq!(line(2), "159 of 170 runs done, ETA 58 min 03 s, now normal-cosine-dropout-0.2-1 +1");
+        let short = progress(1, 2, "1 s", &["a".into(), "b".into(), names(1).remove(0), names(1).remove(0)]);
+        assert_eq!(short, "1 of 2 runs done, ETA 1 s, now a, b, normal-cosine-dropout-0.2-1 +1");
     }
-    line.trim_end_matches(',').into()
 }

@@ -196,11 +196,23 @@ fn a_file_that_is_not_a_whole_run_is_named() {
     assert!(error.contains("a-1.csv: found a run of a"), "{error}");
 }
 
+/// So that the workers end together.
+fn assert_longest_first(printed: &str) {
+    let all = experiments::all();
+    let row = |line: &str| all.iter().find(|row| line.split_whitespace().next() == Some(row.name));
+    let epochs: Vec<usize> = printed.lines().filter_map(row).map(|row| row.config.epochs).collect();
+    assert!(epochs.len() == 2 * all.len() && epochs.is_sorted_by(|a, b| a >= b), "{printed}");
+}
+
 #[test]
 fn one_worker_and_many_leave_the_same_files() {
     let [one, many] = ["1", "8"].map(|workers| {
         let folder = folder(&format!("{workers}-workers"));
-        assert!(program(&folder, &["--seeds", "2", "--workers", workers]).status.success());
+        let output = program(&folder, &["--seeds", "2", "--workers", workers]);
+        assert!(output.status.success());
+        if workers == "1" {
+            assert_longest_first(&text(&output.stdout));
+        }
         contents(&folder.join("results"))
     });
     assert_eq!(one.len(), 2 * 2 * experiments::all().len() + 14);
