@@ -1,12 +1,15 @@
 # `make` alone lists what there is.
 
-.PHONY: help run test bench
+.PHONY: help run experiments test bench
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: ## train the network that get_config in src/main.rs describes
 	@cargo run --quiet --release
+
+experiments: ## repeat every experiment of the coursework with five seeds each, into results/
+	@cargo run --quiet --release --bin experiments
 
 test: ## everything that a contributor must pass
 	cargo fmt --check

@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 
 use crate::error::{Error, Result};
-use crate::layer::Initialisation;
-use crate::loss::Loss;
-use crate::schedule::Schedule;
+use crate::network::layer::Initialisation;
+use crate::network::loss::Loss;
+use crate::training::schedule::Schedule;
 
 /// A training run. The same configuration gives the same network, bit by bit.
 #[derive(Clone, Debug, PartialEq)]

@@ -1,25 +1,16 @@
 //! A handwritten-digit classifier from nothing: a multi-layer perceptron on MNIST, on the standard library alone.
+//!
+//! The modules follow the data's way: [`data`] brings files to batches, [`network`] takes a batch to probabilities and
+//! the loss's gradient back to the weights, [`training`] does so epoch by epoch, [`output`] writes what came of it.
+//! [`math`] is what they calculate with. [`session`], [`experiments`] and [`predict`] are what the commands do.
 
-pub mod activation;
 pub mod config;
-pub mod dataset;
+pub mod data;
 pub mod error;
-pub mod gzip;
-pub mod history;
-pub mod idx;
-pub mod json;
-pub mod kernel;
-pub mod layer;
-pub mod loss;
-pub mod matrix;
+pub mod experiments;
+pub mod math;
 pub mod network;
 pub mod output;
-pub mod plot;
 pub mod predict;
-pub mod progress;
-pub mod report;
-pub mod rng;
-pub mod schedule;
 pub mod session;
-pub mod train;
-pub mod weights;
+pub mod training;

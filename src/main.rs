@@ -3,12 +3,12 @@
 use std::process::ExitCode;
 
 use mnist_mlp::config::Config;
-use mnist_mlp::dataset::Data;
+use mnist_mlp::data::Data;
 use mnist_mlp::error::Result;
-use mnist_mlp::layer::Initialisation;
-use mnist_mlp::loss::Loss;
-use mnist_mlp::schedule::Schedule;
+use mnist_mlp::network::layer::Initialisation;
+use mnist_mlp::network::loss::Loss;
 use mnist_mlp::session;
+use mnist_mlp::training::schedule::Schedule;
 
 /// The best row of the coursework (§7).
 fn get_config() -> Config {

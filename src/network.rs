@@ -1,14 +1,17 @@
 //! The network (§2): linear layers, sigmoids between them, softmax at the end; forward, backward and update.
 
+pub mod layer;
+pub mod loss;
+
 use std::thread;
 
-use crate::activation::{Sigmoid, SigmoidBackward, Softmax};
-use crate::dataset::Images;
-use crate::kernel::Kernel;
-use crate::layer::{Dropout, Initialisation, Linear};
-use crate::loss::Loss;
-use crate::matrix::Matrix;
-use crate::rng::Rng;
+use crate::data::Images;
+use crate::math::activation::{Sigmoid, SigmoidBackward, Softmax};
+use crate::math::kernel::Kernel;
+use crate::math::matrix::Matrix;
+use crate::math::rng::Rng;
+use crate::network::layer::{Dropout, Initialisation, Linear};
+use crate::network::loss::Loss;
 
 /// Images that evaluation takes at once: a multiple of every tile's rows, few enough to stay in the second cache.
 const EVALUATION_BATCH: usize = 48;

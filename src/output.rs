@@ -1,7 +1,14 @@
 //! Files that are written whole or not at all.
 
+pub mod history;
+pub mod json;
+pub mod plot;
+pub mod progress;
+pub mod report;
+pub mod weights;
+
 use std::fs::{self, File};
-use std::io::Write;
+use std::io::{self, Write};
 use std::path::Path;
 use std::process;
 
@@ -37,5 +44,9 @@ pub fn write_whole(path: &Path, content: &[u8]) -> Result<()> {
 pub fn prepare(folder: &Path) -> Result<()> {
     let probe = folder.join(".probe");
     write_whole(&probe, b"This folder can be written to.\n")?;
-    fs::remove_file(&probe).map_err(|error| Error::writing(&probe, &error))
+    match fs::remove_file(&probe) {
+        // Another process that checks the same folder was quicker.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        removed => removed.map_err(|error| Error::writing(&probe, &error)),
+    }
 }

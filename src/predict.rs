@@ -4,14 +4,14 @@ use std::ffi::OsString;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use crate::dataset::{Images, check_labels};
+use crate::data::idx;
+use crate::data::{Images, check_labels};
 use crate::error::{Error, Result};
-use crate::idx;
-use crate::kernel::Kernel;
-use crate::matrix::Matrix;
+use crate::math::kernel::Kernel;
+use crate::math::matrix::Matrix;
 use crate::network::{accuracy, confusion, most_likely};
+use crate::output::weights::{self, Model};
 use crate::session;
-use crate::weights::{self, Model};
 
 const HELP: &str = "\
 usage: predict MODEL IMAGES [LABELS]

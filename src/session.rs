@@ -6,15 +6,15 @@ use std::thread;
 use std::time::Instant;
 
 use crate::config::Config;
-use crate::dataset::Data;
+use crate::data::Data;
 use crate::error::{Error, Result};
-use crate::history;
-use crate::kernel::Kernel;
+use crate::math::kernel::Kernel;
 use crate::output;
-use crate::progress::{Console, duration, thousands};
-use crate::report;
-use crate::train::{self, Event, Trained};
-use crate::weights;
+use crate::output::history;
+use crate::output::progress::{Console, duration, thousands};
+use crate::output::report;
+use crate::output::weights;
+use crate::training::{self, Event, Trained};
 
 /// Checks the configuration and that its output folder can be written to, before any work is done.
 ///
@@ -33,7 +33,7 @@ pub fn threads() -> usize {
 /// Trains with the fastest kernel and all cores, showing a line for each epoch and, on a terminal, one that is live.
 ///
 /// # Errors
-/// Those of [`train::train`] and of standard output.
+/// Those of [`training::train`] and of standard output.
 pub fn train(config: &Config, data: &Data) -> Result<Trained> {
     let mut console = Console::default();
     let (kernel, threads, count) = (Kernel::best(), threads(), data.train.labels.len());
@@ -45,7 +45,7 @@ pub fn train(config: &Config, data: &Data) -> Result<Trained> {
     console.line("train accuracy is the running one, over the batches as they come; the final one is a full pass")?;
     console.line("epoch  learning rate  mean loss  train accuracy  test accuracy  seconds")?;
     let start = Instant::now();
-    train::train(config, data, kernel, threads, &mut |event| match event {
+    training::train(config, data, kernel, threads, &mut |event| match event {
         Event::Epoch(e) => console.line(&format!(
             "{:5}  {:13.6}  {:9.5}  {:14.4}  {:13.4}  {:7.2}",
             e.epoch, e.learning_rate, e.loss, e.train_accuracy, e.test_accuracy, e.seconds

@@ -3,9 +3,9 @@
 mod common;
 
 use common::{U, bits, fused_kernels, random_matrix};
-use mnist_mlp::activation::{self, Sigmoid, Softmax};
-use mnist_mlp::kernel::{Kernel, Operation, Simd};
-use mnist_mlp::matrix::Matrix;
+use mnist_mlp::math::activation::{self, Sigmoid, Softmax};
+use mnist_mlp::math::kernel::{Kernel, Operation, Simd};
+use mnist_mlp::math::matrix::Matrix;
 use proptest::prelude::*;
 
 /// What the doc comment of `exp` promises, relative to eˣ.

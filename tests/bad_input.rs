@@ -11,12 +11,12 @@ use std::process::{Command, Output, Stdio};
 
 use common::{Folder, pictures, small_config};
 use mnist_mlp::config::Config;
-use mnist_mlp::dataset::{Data, Dataset};
+use mnist_mlp::data::{Data, Dataset};
 use mnist_mlp::error::Error;
-use mnist_mlp::kernel::Kernel;
+use mnist_mlp::math::kernel::Kernel;
 use mnist_mlp::output;
 use mnist_mlp::session;
-use mnist_mlp::train::{Trainer, train};
+use mnist_mlp::training::{Trainer, train};
 
 const NAMES: [&str; 4] =
     ["train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"];
@@ -405,5 +405,5 @@ fn training_that_diverges_names_the_epoch_and_the_learning_rate() {
     diverging(Config { learning_rate: f32::MAX, batch_size: 100, epochs: 1, ..small_config() }, &set, 1);
     // Weights that double and change their sign with every iteration are beyond f32 after some 128 of them.
     let decay = Config { learning_rate: 1.0, weight_decay: 3.0, batch_size: 2, epochs: 9, ..small_config() };
-    diverging(Config { schedule: mnist_mlp::schedule::Schedule::Constant, ..decay }, &set, 3);
+    diverging(Config { schedule: mnist_mlp::training::schedule::Schedule::Constant, ..decay }, &set, 3);
 }

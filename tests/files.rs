@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::LazyLock;
 
-use mnist_mlp::gzip::{Flaw, crc32, gunzip, gunzip_start};
-use mnist_mlp::idx::{self, Idx};
+use mnist_mlp::data::gzip::{Flaw, crc32, gunzip, gunzip_start};
+use mnist_mlp::data::idx::{self, Idx};
 use proptest::prelude::*;
 
 // ---- Tools -------------------------------------------------------------------------------------------------------

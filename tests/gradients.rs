@@ -11,13 +11,13 @@
 mod common;
 
 use common::{U, bits, numbers, random_matrix};
-use mnist_mlp::activation::{Sigmoid, SigmoidBackward, Softmax};
-use mnist_mlp::kernel::Kernel;
-use mnist_mlp::layer::{Dropout, Initialisation, Linear};
-use mnist_mlp::loss::Loss;
-use mnist_mlp::matrix::Matrix;
+use mnist_mlp::math::activation::{Sigmoid, SigmoidBackward, Softmax};
+use mnist_mlp::math::kernel::Kernel;
+use mnist_mlp::math::matrix::Matrix;
+use mnist_mlp::math::rng::{Purpose, Rng};
+use mnist_mlp::network::layer::{Dropout, Initialisation, Linear};
+use mnist_mlp::network::loss::Loss;
 use mnist_mlp::network::{Descent, Network};
-use mnist_mlp::rng::{Purpose, Rng};
 use proptest::prelude::*;
 
 const ROUNDINGS: f64 = 256.0;

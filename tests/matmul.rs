@@ -5,8 +5,8 @@ mod common;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use common::{U, numbers, random_matrix};
-use mnist_mlp::kernel::Kernel;
-use mnist_mlp::matrix::{Matrix, matmul, matmul_transposed_a, matmul_transposed_b, transpose};
+use mnist_mlp::math::kernel::Kernel;
+use mnist_mlp::math::matrix::{Matrix, matmul, matmul_transposed_a, matmul_transposed_b, transpose};
 use proptest::prelude::*;
 
 /// `β·C + A·B` as it is defined: each element `β·c`, then one multiply-add for each `k` in order.

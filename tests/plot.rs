@@ -1,6 +1,6 @@
 //! Figures, seen from outside: whatever goes in, a reader gets well-formed SVG with everything on the card.
 
-use mnist_mlp::plot::{Figure, Line};
+use mnist_mlp::output::plot::{Figure, Line};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 

@@ -5,11 +5,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-use mnist_mlp::kernel::Kernel;
-use mnist_mlp::layer::Linear;
-use mnist_mlp::matrix::Matrix;
+use mnist_mlp::math::kernel::Kernel;
+use mnist_mlp::math::matrix::Matrix;
 use mnist_mlp::network::Network;
-use mnist_mlp::weights::encode;
+use mnist_mlp::network::layer::Linear;
+use mnist_mlp::output::weights::encode;
 
 // ---- Tools -------------------------------------------------------------------------------------------------------
 

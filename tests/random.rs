@@ -7,8 +7,8 @@ mod common;
 use std::collections::HashSet;
 
 use common::{SIGMAS, assert_mean, assert_uniform, mean};
-use mnist_mlp::layer::{Initialisation, Linear};
-use mnist_mlp::rng::{Purpose, Rng};
+use mnist_mlp::math::rng::{Purpose, Rng};
+use mnist_mlp::network::layer::{Initialisation, Linear};
 use proptest::prelude::*;
 
 const PURPOSES: [Purpose; 3] = [Purpose::Initialisation, Purpose::Shuffle, Purpose::Dropout];

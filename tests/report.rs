@@ -3,24 +3,25 @@
 use std::fs;
 
 use mnist_mlp::config::Config;
-use mnist_mlp::dataset::{Data, Dataset, Images};
-use mnist_mlp::json::{self, Value};
-use mnist_mlp::kernel::Kernel;
-use mnist_mlp::layer::Initialisation;
-use mnist_mlp::loss::Loss;
+use mnist_mlp::data::{Data, Dataset, Images};
+use mnist_mlp::math::kernel::Kernel;
+use mnist_mlp::math::rng::{Purpose, Rng};
 use mnist_mlp::network::Network;
-use mnist_mlp::report::{self, base64};
-use mnist_mlp::rng::{Purpose, Rng};
-use mnist_mlp::schedule::Schedule;
-use mnist_mlp::train::{self, Trained};
-use mnist_mlp::{session, weights};
+use mnist_mlp::network::layer::Initialisation;
+use mnist_mlp::network::loss::Loss;
+use mnist_mlp::output::json::{self, Value};
+use mnist_mlp::output::report::{self, base64};
+use mnist_mlp::output::weights;
+use mnist_mlp::session;
+use mnist_mlp::training::schedule::Schedule;
+use mnist_mlp::training::{self, Trained};
 use proptest::prelude::*;
 
 // ---- Tools -------------------------------------------------------------------------------------------------------
 
-const PAGE: &str = include_str!("../src/report/report.html");
-const STYLE: &str = include_str!("../src/report/report.css");
-const SCRIPT: &str = include_str!("../src/report/report.js");
+const PAGE: &str = include_str!("../src/output/report/report.html");
+const STYLE: &str = include_str!("../src/output/report/report.css");
+const SCRIPT: &str = include_str!("../src/output/report/report.js");
 const MARKS: [&str; 4] = ["<!--STYLE-->", "<!--CURVES-->", "<!--DATA-->", "<!--SCRIPT-->"];
 const DATA_START: &str = r#"<script type="application/json" id="data">"#;
 
@@ -271,7 +272,7 @@ fn data() -> Data {
 fn a_run_leaves_its_four_files() {
     let (config, data) = (config("run"), data());
     session::check(&config).unwrap();
-    let trained = train::train(&config, &data, Kernel::best(), 2, &mut |_| Ok(())).unwrap();
+    let trained = training::train(&config, &data, Kernel::best(), 2, &mut |_| Ok(())).unwrap();
     assert_eq!(trained.test_probabilities, trained.network.predict(&data.test.images, 1));
     session::save(&config, &data, &trained).unwrap();
     let mut names: Vec<_> = fs::read_dir(&config.output).unwrap().map(|entry| entry.unwrap().file_name()).collect();
@@ -329,7 +330,7 @@ fn a_run_leaves_its_four_files() {
 
 /// The message of a training whose one loss comes before its one update, and so is finite.
 fn diverges(config: Config, data: &Data) {
-    let error = train::train(&config, data, Kernel::best(), 1, &mut |_| Ok(())).unwrap_err().to_string();
+    let error = training::train(&config, data, Kernel::best(), 1, &mut |_| Ok(())).unwrap_err().to_string();
     assert!(
         error.starts_with("training, epoch 1: found weights that have grown without bounds (mean loss "),
         "{error}"
@@ -366,7 +367,7 @@ fn finite_weights_whose_probabilities_overflow_are_no_result() {
         ..config("overflow")
     };
     diverges(Config { learning_rate: 1.6e38, ..config.clone() }, &data);
-    let trained = train::train(&Config { learning_rate: 1e37, ..config }, &data, Kernel::best(), 1, &mut |_| Ok(()));
+    let trained = training::train(&Config { learning_rate: 1e37, ..config }, &data, Kernel::best(), 1, &mut |_| Ok(()));
     assert!(trained.unwrap().network.is_finite());
 }
 
@@ -375,7 +376,7 @@ proptest! {
     fn what_training_returns_is_finite(power in 0_f32..38.5, seed in any::<u64>(), batch_size in 1_usize..41) {
         let learning_rate = 10_f32.powf(power).min(f32::MAX);
         let config = Config { learning_rate, seed, batch_size, epochs: 1, hidden_layers: vec![2], ..config("finite") };
-        if let Ok(trained) = train::train(&config, &data(), Kernel::best(), 1, &mut |_| Ok(())) {
+        if let Ok(trained) = training::train(&config, &data(), Kernel::best(), 1, &mut |_| Ok(())) {
             prop_assert!(trained.network.is_finite());
             prop_assert!(trained.test_probabilities.data().iter().all(|p| p.is_finite()));
         }

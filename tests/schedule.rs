@@ -1,6 +1,6 @@
 //! The learning-rate schedules against the formulas of §5, by whole numbers wherever those will do.
 
-use mnist_mlp::schedule::Schedule::{self, Constant, Cosine, Cycle, Step};
+use mnist_mlp::training::schedule::Schedule::{self, Constant, Cosine, Cycle, Step};
 
 const RATE: f32 = 0.02;
 

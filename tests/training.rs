@@ -5,19 +5,19 @@ mod common;
 use std::collections::HashSet;
 
 use common::{MNIST, SIGMAS, bits, first, fused_kernels, pictures, small_config};
-use mnist_mlp::activation::{Sigmoid, Softmax};
 use mnist_mlp::config::Config;
-use mnist_mlp::dataset::{Data, Dataset};
-use mnist_mlp::history::{self, Epoch};
-use mnist_mlp::kernel::Kernel;
-use mnist_mlp::layer::{Dropout, Initialisation, Linear};
-use mnist_mlp::loss::Loss;
-use mnist_mlp::matrix::Matrix;
+use mnist_mlp::data::{Data, Dataset};
+use mnist_mlp::math::activation::{Sigmoid, Softmax};
+use mnist_mlp::math::kernel::Kernel;
+use mnist_mlp::math::matrix::Matrix;
+use mnist_mlp::math::rng::{Purpose, Rng};
+use mnist_mlp::network::layer::{Dropout, Initialisation, Linear};
+use mnist_mlp::network::loss::Loss;
 use mnist_mlp::network::{Descent, Network, accuracy, most_likely};
-use mnist_mlp::rng::{Purpose, Rng};
-use mnist_mlp::schedule::Schedule;
+use mnist_mlp::output::history::{self, Epoch};
 use mnist_mlp::session::accuracies;
-use mnist_mlp::train::{Event, Trained, Trainer, evaluate, train};
+use mnist_mlp::training::schedule::Schedule;
+use mnist_mlp::training::{Event, Trained, Trainer, evaluate, train};
 
 fn run(config: &Config, data: &Data, kernel: Kernel, threads: usize) -> Trained {
     train(config, data, kernel, threads, &mut |_| Ok(())).unwrap()

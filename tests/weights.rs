@@ -4,13 +4,13 @@ use std::fs;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use mnist_mlp::json::{self, Value, quote};
-use mnist_mlp::kernel::Kernel;
-use mnist_mlp::layer::{Initialisation, Linear};
-use mnist_mlp::matrix::Matrix;
+use mnist_mlp::math::kernel::Kernel;
+use mnist_mlp::math::matrix::Matrix;
+use mnist_mlp::math::rng::{Purpose, Rng};
 use mnist_mlp::network::Network;
-use mnist_mlp::rng::{Purpose, Rng};
-use mnist_mlp::weights::{Model, decode, encode, read};
+use mnist_mlp::network::layer::{Initialisation, Linear};
+use mnist_mlp::output::json::{self, Value, quote};
+use mnist_mlp::output::weights::{Model, decode, encode, read};
 use proptest::prelude::*;
 
 // ---- Tools -------------------------------------------------------------------------------------------------------

@@ -9,17 +9,17 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use mnist_mlp::config::Config;
-use mnist_mlp::dataset::{Data, Images};
+use mnist_mlp::data::{Data, Images};
 use mnist_mlp::error::{Error, Result};
-use mnist_mlp::kernel::{Kernel, Peak};
-use mnist_mlp::layer::Initialisation;
-use mnist_mlp::loss::Loss;
-use mnist_mlp::matrix::{Matrix, matmul, matmul_transposed_a, matmul_transposed_b};
+use mnist_mlp::math::kernel::{Kernel, Peak};
+use mnist_mlp::math::matrix::{Matrix, matmul, matmul_transposed_a, matmul_transposed_b};
 use mnist_mlp::network::Network;
-use mnist_mlp::progress::Console;
-use mnist_mlp::schedule::Schedule;
+use mnist_mlp::network::layer::Initialisation;
+use mnist_mlp::network::loss::Loss;
+use mnist_mlp::output::progress::Console;
 use mnist_mlp::session;
-use mnist_mlp::train::Trainer;
+use mnist_mlp::training::Trainer;
+use mnist_mlp::training::schedule::Schedule;
 
 /// The work that the README compares with other tools.
 fn get_config() -> Config {

@@ -7,12 +7,12 @@ use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
 use mnist_mlp::config::Config;
-use mnist_mlp::dataset::{Data, Dataset, Images};
-use mnist_mlp::kernel::Kernel;
-use mnist_mlp::layer::Initialisation;
-use mnist_mlp::loss::Loss;
-use mnist_mlp::matrix::Matrix;
-use mnist_mlp::schedule::Schedule;
+use mnist_mlp::data::{Data, Dataset, Images};
+use mnist_mlp::math::kernel::Kernel;
+use mnist_mlp::math::matrix::Matrix;
+use mnist_mlp::network::layer::Initialisation;
+use mnist_mlp::network::loss::Loss;
+use mnist_mlp::training::schedule::Schedule;
 
 /// The unit roundoff of f32: what rounding to nearest changes a number by, at most, relative to it.
 pub const U: f64 = (f32::EPSILON / 2.0) as f64;

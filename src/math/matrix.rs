@@ -1,0 +1,151 @@
+//! Flat row-major matrices and their products.
+
+use std::array::from_fn;
+
+use crate::math::kernel::{Kernel, Product, transpose_block};
+
+/// The bytes of a cache line, which is also the widest vector.
+pub(crate) const LINE: usize = 64;
+
+/// A matrix of `rows × columns`, row after row in one flat vector.
+///
+/// The numbers begin at the start of a cache line: a vector that straddles two lines takes twice as long to load.
+#[derive(Debug, Default)]
+pub struct Matrix {
+    rows: usize,
+    columns: usize,
+    /// Some unused numbers up to `start`, then row after row.
+    flat: Vec<f32>,
+    start: usize,
+}
+
+impl Matrix {
+    /// `rows × columns` zeros.
+    pub fn zeros(rows: usize, columns: usize) -> Self {
+        let flat = vec![0.0; rows * columns + LINE / size_of::<f32>()];
+        let start = flat.as_ptr().align_offset(LINE);
+        Matrix { rows, columns, flat, start }
+    }
+
+    /// A matrix of the numbers in `data`, row after row.
+    ///
+    /// # Panics
+    /// If `data` does not hold `rows · columns` numbers.
+    pub fn from_vec(rows: usize, columns: usize, data: Vec<f32>) -> Self {
+        let mut matrix = Matrix::zeros(rows, columns);
+        matrix.data_mut().copy_from_slice(&data);
+        matrix
+    }
+
+    /// How many rows.
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// How many columns.
+    pub fn columns(&self) -> usize {
+        self.columns
+    }
+
+    /// All numbers, row after row.
+    pub fn data(&self) -> &[f32] {
+        &self.flat[self.start..][..self.rows * self.columns]
+    }
+
+    /// All numbers, row after row, to change.
+    pub fn data_mut(&mut self) -> &mut [f32] {
+        &mut self.flat[self.start..][..self.rows * self.columns]
+    }
+
+    /// Row `i`: `columns` numbers.
+    pub fn row(&self, i: usize) -> &[f32] {
+        &self.data()[i * self.columns..][..self.columns]
+    }
+
+    /// Row `i`, to change.
+    pub fn row_mut(&mut self, i: usize) -> &mut [f32] {
+        let columns = self.columns;
+        &mut self.data_mut()[i * columns..][..columns]
+    }
+
+    /// Makes this a matrix of `rows × columns` in the memory it has, or in new memory if that is too little. What the
+    /// numbers are afterwards is not said: a buffer that is about to be filled.
+    pub fn reshape(&mut self, rows: usize, columns: usize) {
+        if self.start + rows * columns <= self.flat.len() {
+            (self.rows, self.columns) = (rows, columns);
+        } else {
+            *self = Matrix::zeros(rows, columns);
+        }
+    }
+
+    /// Sets every row to `row`.
+    pub fn fill_rows(&mut self, row: &[f32]) {
+        assert_eq!(row.len(), self.columns);
+        if self.columns > 0 {
+            self.data_mut().chunks_exact_mut(row.len()).for_each(|to| to.copy_from_slice(row));
+        }
+    }
+}
+
+impl Clone for Matrix {
+    fn clone(&self) -> Self {
+        let mut clone = Matrix::zeros(self.rows, self.columns);
+        clone.data_mut().copy_from_slice(self.data());
+        clone
+    }
+}
+
+impl PartialEq for Matrix {
+    fn eq(&self, other: &Self) -> bool {
+        (self.rows, self.columns, self.data()) == (other.rows, other.columns, other.data())
+    }
+}
+
+/// `C ← β·C + A·B` with `A: m × k`, `B: k × n`, `C: m × n`. Each element is `β·c`, then one multiply-add for each `k` in
+/// order, so its bits do not depend on the shapes around it.
+///
+/// # Panics
+/// If the shapes do not fit; so do the two below.
+pub fn matmul(kernel: Kernel, a: &Matrix, b: &Matrix, beta: f32, c: &mut Matrix) {
+    assert!(a.columns == b.rows && a.rows == c.rows && b.columns == c.columns);
+    let (m, n, k) = (c.rows, c.columns, b.rows);
+    kernel.run(Product { m, n, k, a: a.data(), transpose_a: false, b: b.data(), beta, c: c.data_mut() });
+}
+
+/// `C ← β·C + Aᵀ·B` with `A: k × m`, `B: k × n`, `C: m × n`.
+pub fn matmul_transposed_a(kernel: Kernel, a: &Matrix, b: &Matrix, beta: f32, c: &mut Matrix) {
+    assert!(a.rows == b.rows && a.columns == c.rows && b.columns == c.columns);
+    let (m, n, k) = (c.rows, c.columns, b.rows);
+    kernel.run(Product { m, n, k, a: a.data(), transpose_a: true, b: b.data(), beta, c: c.data_mut() });
+}
+
+/// `C ← β·C + A·Bᵀ` with `A: m × k`, `B: n × k`, `C: m × n`; `scratch` takes `Bᵀ`.
+pub fn matmul_transposed_b(kernel: Kernel, a: &Matrix, b: &Matrix, beta: f32, c: &mut Matrix, scratch: &mut Matrix) {
+    transpose(b, scratch);
+    matmul(kernel, a, scratch, beta, c);
+}
+
+/// `to ← fromᵀ`; `to` takes that shape.
+pub fn transpose(from: &Matrix, to: &mut Matrix) {
+    let (rows, columns) = (from.rows, from.columns);
+    to.reshape(columns, rows);
+    let (from, to) = (from.data(), to.data_mut());
+    let (row_end, column_end) = (rows - rows % 4, columns - columns % 4);
+    // chunks_exact takes no zero; without a row or a column there is nothing to do.
+    for (j, strip) in to.chunks_exact_mut(4 * rows.max(1)).enumerate() {
+        // Four rows of the result side by side, each written from left to right.
+        let mut strip = strip.chunks_exact_mut(rows);
+        let mut strip: [&mut [[f32; 4]]; 4] = from_fn(|_| strip.next().unwrap_or_default().as_chunks_mut().0);
+        for (i, block) in from.chunks_exact(4 * columns).enumerate() {
+            let block = transpose_block(from_fn(|r| from_fn(|c| block[r * columns + 4 * j..][..4][c])));
+            for (row, values) in strip.iter_mut().zip(block) {
+                row[i] = values;
+            }
+        }
+    }
+    for i in 0..rows {
+        for j in if i < row_end { column_end } else { 0 }..columns {
+            to[j * rows + i] = from[i * columns + j];
+        }
+    }
+}

@@ -1,0 +1,53 @@
+//! What training leaves behind for a report: a row for each epoch, as a table and as curves.
+
+use std::fmt::Write;
+
+use crate::output::plot::{Figure, Line};
+
+/// One epoch of training.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Epoch {
+    /// Counted from 1.
+    pub epoch: usize,
+    /// The rate of its last iteration.
+    pub learning_rate: f32,
+    /// The mean loss of an image, each as its batch found it.
+    pub loss: f64,
+    /// The share of training images that were classified right as their batch came by: with the weights of that moment
+    /// and with dropout.
+    pub train_accuracy: f64,
+    /// The share of test images that are classified right after the epoch.
+    pub test_accuracy: f64,
+    /// How long training and test took.
+    pub seconds: f64,
+}
+
+/// The epochs as CSV: a header, then a row for each.
+pub fn csv(epochs: &[Epoch]) -> String {
+    let mut csv = String::from("epoch,learning_rate,loss,train_accuracy,test_accuracy,seconds\n");
+    for e in epochs {
+        let Epoch { epoch, learning_rate, loss, train_accuracy, test_accuracy, seconds } = e;
+        // Writing to a string does not fail.
+        let _ =
+            writeln!(csv, "{epoch},{learning_rate:.8},{loss:.6},{train_accuracy:.6},{test_accuracy:.6},{seconds:.3}");
+    }
+    csv
+}
+
+/// The two accuracies by epoch, as an SVG figure.
+pub fn curves(epochs: &[Epoch], title: String) -> String {
+    let line = |name: &str, accuracy: fn(&Epoch) -> f64| Line {
+        name: name.into(),
+        points: epochs.iter().map(|e| (e.epoch as f64, accuracy(e))).collect(),
+        ..Line::default()
+    };
+    Figure {
+        title,
+        x_label: "epoch".into(),
+        y_label: "accuracy".into(),
+        y_bounds: Some((0.0, 1.0)),
+        lines: vec![line("train (running)", |e| e.train_accuracy), line("test", |e| e.test_accuracy)],
+        ..Figure::default()
+    }
+    .svg()
+}
