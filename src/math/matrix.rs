@@ -2,7 +2,8 @@
 
 use std::array::from_fn;
 
-use crate::math::kernel::{Kernel, Product, transpose_block};
+use crate::math::kernel::product::Product;
+use crate::math::kernel::{Kernel, transpose_block};
 
 /// The bytes of a cache line, which is also the widest vector.
 pub(crate) const LINE: usize = 64;
