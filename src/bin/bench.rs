@@ -65,7 +65,13 @@ fn kernel() -> Result<Kernel> {
 fn bench(kernel: Kernel) -> Result<()> {
     let mut bench = Bench { console: Console::default(), kernel };
     let cpu = about("/proc/cpuinfo", "model name").unwrap_or("unknown processor".into());
-    bench.console.line(&format!("machine: {cpu}, {} cores; {kernel} kernel, one thread", session::threads()))?;
+    let cores = match session::threads() {
+        1 => "1 core".into(),
+        cores => format!("{cores} cores"),
+    };
+    bench
+        .console
+        .line(&format!("machine: {cpu}, {cores}; {kernel} kernel, one thread unless said; the peak is one core's"))?;
     bench
         .console
         .line(&format!("{:38}{:>11} {:10}{:>10}  middle half of the repetitions", "what", "median", "", "% of peak"))?;
@@ -92,7 +98,7 @@ impl Bench {
         mut work: impl FnMut(Kernel) -> f64,
         unit: &str,
         figure: impl Fn(f64, f64) -> f64,
-    ) -> Result<()> {
+    ) -> Result<[f64; 3]> {
         let kernel = self.kernel;
         let rate = |work: &mut dyn FnMut(Kernel) -> f64| {
             let start = Instant::now();
@@ -114,12 +120,17 @@ impl Bench {
             shares.push(100.0 * operations / seconds / ((before + after) / 2.0));
         }
         let (figures, shares) = (quartiles(figures), quartiles(shares));
-        let digits = if figures[1] >= 1000.0 { 0 } else { 3 };
-        let share = if shares[1] > 0.0 { format!("{:10.1}", shares[1]) } else { " ".repeat(10) };
-        self.console.line(&format!(
-            "{name:38}{:11.digits$} {unit:10}{share}  {:.digits$}–{:.digits$} {unit}",
-            figures[1], figures[0], figures[2]
-        ))
+        self.line(name, figures, unit, Some(shares[1]).filter(|share| *share > 0.0))?;
+        Ok(figures)
+    }
+
+    /// Prints the median of `figures` and, in percent, its `share` of the peak.
+    fn line(&mut self, name: &str, figures: [f64; 3], unit: &str, share: Option<f64>) -> Result<()> {
+        let [low, median, high] = figures;
+        let digits = if median >= 1000.0 { 0 } else { 3 };
+        let share = share.map_or(String::new(), |share| format!("{share:.1}"));
+        self.console
+            .line(&format!("{name:38}{median:11.digits$} {unit:10}{share:>10}  {low:.digits$}–{high:.digits$} {unit}",))
     }
 
     fn products(&mut self) -> Result<()> {
@@ -164,8 +175,7 @@ impl Bench {
             data = load()?;
             seconds.push(start.elapsed().as_secs_f64());
         }
-        let [low, median, high] = quartiles(seconds);
-        self.console.line(&format!("{:38}{median:11.3} {:20}  {low:.3}–{high:.3} s", "loading the data", "s"))?;
+        self.line("loading the data", quartiles(seconds), "s", None)?;
 
         let mut trainer = Trainer::new(&config, &data.train, self.kernel)?;
         let forward: f64 = trainer.network.layers.iter().map(|layer| 2.0 * layer.weight.data().len() as f64).sum();
@@ -179,8 +189,10 @@ impl Bench {
             }
             operations
         };
-        self.row("training epoch", EPOCHS - 1, epoch, "s", |seconds, _| seconds)?;
+        let [low, median, high] = self.row("training epoch", EPOCHS - 1, epoch, "s", |seconds, _| seconds)?;
         failed?;
+        let images_a_second = [high, median, low].map(|seconds| data.train.labels.len() as f64 / seconds);
+        self.line("training", images_a_second, "images/s", None)?;
         let (network, images) = (&trainer.network, &data.test.images);
         let rate = |seconds, operations| operations / forward / seconds;
         self.row("evaluation, one thread", 20, |_| evaluate(network, images, 1) * forward, "images/s", rate)?;
@@ -199,7 +211,8 @@ impl Bench {
             }
             1000.0 * forward
         };
-        self.row("evaluation, one image at a time", 20, singly, "images/s", rate)
+        self.row("evaluation, one image at a time", 20, singly, "images/s", rate)?;
+        Ok(())
     }
 }
 
