@@ -12,7 +12,6 @@ use crate::math::kernel::Kernel;
 use crate::math::matrix::Matrix;
 use crate::math::rng::{Purpose, Rng};
 use crate::network::{Buffers, Descent, Network, accuracy, most_likely};
-use crate::output::history::Epoch;
 
 /// What training tells whoever watches.
 #[derive(Clone, Copy, Debug)]
@@ -26,6 +25,24 @@ pub enum Event<'a> {
     },
     /// At the end of an epoch.
     Epoch(&'a Epoch),
+}
+
+/// One epoch of training.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Epoch {
+    /// Counted from 1.
+    pub epoch: usize,
+    /// The rate of its last iteration.
+    pub learning_rate: f32,
+    /// The mean loss of an image, each as its batch found it.
+    pub loss: f64,
+    /// The share of training images that were classified right as their batch came by: with the weights of that moment
+    /// and with dropout.
+    pub train_accuracy: f64,
+    /// The share of test images that are classified right after the epoch.
+    pub test_accuracy: f64,
+    /// How long training and test took.
+    pub seconds: f64,
 }
 
 /// A trained network, and how it came about.

@@ -14,10 +14,10 @@ use mnist_mlp::math::rng::{Purpose, Rng};
 use mnist_mlp::network::layer::{Dropout, Initialisation, Linear};
 use mnist_mlp::network::loss::Loss;
 use mnist_mlp::network::{Descent, Network, accuracy, most_likely};
-use mnist_mlp::output::history::{self, Epoch};
+use mnist_mlp::output::history;
 use mnist_mlp::session::accuracies;
 use mnist_mlp::training::schedule::Schedule;
-use mnist_mlp::training::{Event, Trained, Trainer, evaluate, train};
+use mnist_mlp::training::{Epoch, Event, Trained, Trainer, evaluate, train};
 
 fn run(config: &Config, data: &Data, kernel: Kernel, threads: usize) -> Trained {
     train(config, data, kernel, threads, &mut |_| Ok(())).unwrap()

@@ -34,7 +34,7 @@ pub struct Run {
     pub history: Vec<Epoch>,
 }
 
-/// One epoch of a run, as [`crate::output::history::Epoch`] has it.
+/// One epoch of a run, as [`crate::training::Epoch`] has it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[allow(missing_docs)]
 pub struct Epoch {

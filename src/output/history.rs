@@ -3,24 +3,7 @@
 use std::fmt::Write;
 
 use crate::output::plot::{Figure, Line};
-
-/// One epoch of training.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Epoch {
-    /// Counted from 1.
-    pub epoch: usize,
-    /// The rate of its last iteration.
-    pub learning_rate: f32,
-    /// The mean loss of an image, each as its batch found it.
-    pub loss: f64,
-    /// The share of training images that were classified right as their batch came by: with the weights of that moment
-    /// and with dropout.
-    pub train_accuracy: f64,
-    /// The share of test images that are classified right after the epoch.
-    pub test_accuracy: f64,
-    /// How long training and test took.
-    pub seconds: f64,
-}
+use crate::training::Epoch;
 
 /// The epochs as CSV: a header, then a row for each.
 pub fn csv(epochs: &[Epoch]) -> String {
