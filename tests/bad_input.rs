@@ -9,7 +9,7 @@ use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
-use common::{Folder, pictures, small_config};
+use common::{Folder, idx_bytes, pictures, small_config};
 use mnist_mlp::config::Config;
 use mnist_mlp::data::{Data, Dataset};
 use mnist_mlp::error::Error;
@@ -21,19 +21,12 @@ use mnist_mlp::training::{Trainer, train};
 const NAMES: [&str; 4] =
     ["train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"];
 
-fn idx(dims: &[u32], values: &[u8]) -> Vec<u8> {
-    let mut bytes = vec![0, 0, 8, dims.len() as u8];
-    bytes.extend(dims.iter().flat_map(|size| size.to_be_bytes()));
-    bytes.extend(values);
-    bytes
-}
-
 fn images_of(count: u32, rows: u32, columns: u32) -> Vec<u8> {
-    idx(&[count, rows, columns], &pictures(count as usize, rows as usize, columns as usize, 1).images.pixels)
+    idx_bytes(&[count, rows, columns], &pictures(count as usize, rows as usize, columns as usize, 1).images.pixels)
 }
 
 fn labels_of(count: u32) -> Vec<u8> {
-    idx(&[count], &(0..count).map(|i| (i % 10) as u8).collect::<Vec<_>>())
+    idx_bytes(&[count], &(0..count).map(|i| (i % 10) as u8).collect::<Vec<_>>())
 }
 
 /// A folder in which the program finds `raw_data` with 40 training and 20 test images of 3 × 5 pixels.
@@ -165,7 +158,7 @@ fn a_bad_file_is_told_by_its_name_and_what_is_wrong() {
     beyond[8 + 7] = 10;
     let mut floats = images_of(40, 3, 5);
     floats[2] = 0x0d;
-    let huge = idx(&[u32::MAX, u32::MAX, u32::MAX], &[0; 100]);
+    let huge = idx_bytes(&[u32::MAX, u32::MAX, u32::MAX], &[0; 100]);
     let cases: [(&str, &[u8], &[&str]); 16] = [
         (train_images, b"", &["empty"]),
         (train_images, b"not an IDX file at all", &["not "]),
@@ -176,13 +169,13 @@ fn a_bad_file_is_told_by_its_name_and_what_is_wrong() {
         (train_images, &labels_of(40), &["labels", "images"]),
         (train_labels, &images_of(40, 3, 5), &["labels", "images"]),
         (train_images, &huge, &["4294967295"]),
-        (train_labels, &idx(&[1000], &[0; 40]), &["48", "1008"]),
+        (train_labels, &idx_bytes(&[1000], &[0; 40]), &["48", "1008"]),
         (train_labels, &labels_of(39), &["39 labels", "40"]),
         (test_labels, &labels_of(21), &["21 labels", "20"]),
         (test_labels, &beyond, &["label 10", "image 7", "0 to 9", "classes"]),
         (test_images, &images_of(20, 5, 3), &["5 × 3", "3 × 5"]),
-        (test_images, &idx(&[0, 3, 5], &[]), &["[0, 3, 5]"]),
-        (train_images, &idx(&[40, 0, 5], &[]), &["[40, 0, 5]"]),
+        (test_images, &idx_bytes(&[0, 3, 5], &[]), &["[0, 3, 5]"]),
+        (train_images, &idx_bytes(&[40, 0, 5], &[]), &["[40, 0, 5]"]),
     ];
     for (i, (name, content, parts)) in cases.into_iter().enumerate() {
         let folder = place(&format!("bad-file-{i}"));

@@ -1,38 +1,18 @@
 //! The data files: gzip, DEFLATE and IDX, sound and broken.
 
+mod common;
+
 use std::fs::{self, File};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::sync::LazyLock;
 
+use common::{Folder, idx_bytes};
 use mnist_mlp::data::gzip::{Flaw, crc32, gunzip, gunzip_start};
 use mnist_mlp::data::idx::{self, Idx};
 use proptest::prelude::*;
 
 // ---- Tools -------------------------------------------------------------------------------------------------------
-
-/// A folder of a test's own, removed at its end.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new(test: &str) -> Folder {
-        let path = std::env::temp_dir().join(format!("mnist-mlp-{}-{test}", std::process::id()));
-        fs::create_dir_all(&path).unwrap();
-        Folder(path)
-    }
-
-    fn file(&self, name: &str, bytes: &[u8]) -> PathBuf {
-        let path = self.0.join(name);
-        fs::write(&path, bytes).unwrap();
-        path
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        fs::remove_dir_all(&self.0).ok();
-    }
-}
 
 /// What the real gzip program makes of `content`.
 fn real_gzip(folder: &Folder, content: &[u8], level: u32) -> Vec<u8> {
@@ -68,14 +48,6 @@ fn pictures(count: usize) -> Vec<u8> {
         }
     }
     pixels
-}
-
-/// An IDX file.
-fn idx_bytes(dims: &[u32], data: &[u8]) -> Vec<u8> {
-    let mut bytes = vec![0, 0, 8, dims.len() as u8];
-    bytes.extend(dims.iter().flat_map(|size| size.to_be_bytes()));
-    bytes.extend(data);
-    bytes
 }
 
 /// A gzip member around DEFLATE bytes, with the optional header fields as given.

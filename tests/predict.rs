@@ -1,10 +1,13 @@
 //! The command `predict` as a process: what it prints, what it refuses, how it ends.
 
+mod common;
+
 use std::ffi::OsStr;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
+use common::{Folder, idx_bytes};
 use mnist_mlp::math::kernel::Kernel;
 use mnist_mlp::math::matrix::Matrix;
 use mnist_mlp::network::Network;
@@ -13,25 +16,17 @@ use mnist_mlp::output::weights::encode;
 
 // ---- Tools -------------------------------------------------------------------------------------------------------
 
-/// A folder of a test's own, removed at its end, with a network for images of 1 × 3 pixels that finds the one that is white:
-/// the logits are ± 5, so the largest probability is 1 / (1 + 2·e⁻¹⁰) = 0.9999.
-struct Folder(PathBuf);
+/// A folder with a network for images of 1 × 3 pixels that finds the one that is white: the logits are ± 5, so the largest
+/// probability is 1 / (1 + 2·e⁻¹⁰) = 0.9999.
+fn place(test: &str) -> Folder {
+    let folder = Folder::new(test);
+    folder.file("model", &encode(&network(10.0), (1, 3), &[]));
+    folder.file("images", &idx_bytes(&[4, 1, 3], &[0, 0, 255, 255, 0, 0, 0, 255, 0, 0, 255, 0]));
+    folder.file("labels", &idx_bytes(&[4], &[2, 0, 1, 2]));
+    folder
+}
 
 impl Folder {
-    fn new(test: &str) -> Folder {
-        let path = std::env::temp_dir().join(format!("mnist-mlp-{}-predict-{test}", std::process::id()));
-        fs::create_dir_all(&path).unwrap();
-        let folder = Folder(path);
-        folder.file("model", &encode(&network(10.0), (1, 3), &[]));
-        folder.file("images", &idx(&[4, 1, 3], &[0, 0, 255, 255, 0, 0, 0, 255, 0, 0, 255, 0]));
-        folder.file("labels", &idx(&[4], &[2, 0, 1, 2]));
-        folder
-    }
-
-    fn file(&self, name: &str, bytes: &[u8]) {
-        fs::write(self.0.join(name), bytes).unwrap();
-    }
-
     fn predict(&self, arguments: &[&str]) -> Output {
         command(&self.0, arguments).output().unwrap()
     }
@@ -49,12 +44,6 @@ impl Folder {
     }
 }
 
-impl Drop for Folder {
-    fn drop(&mut self) {
-        fs::remove_dir_all(&self.0).ok();
-    }
-}
-
 fn command(folder: &Path, arguments: &[impl AsRef<OsStr>]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_predict"));
     command.current_dir(folder).args(arguments).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -67,13 +56,6 @@ fn network(size: f32) -> Network {
     Network { layers: vec![layer], kernel: Kernel::best() }
 }
 
-fn idx(dims: &[u32], data: &[u8]) -> Vec<u8> {
-    let mut bytes = vec![0, 0, 8, dims.len() as u8];
-    bytes.extend(dims.iter().flat_map(|size| size.to_be_bytes()));
-    bytes.extend(data);
-    bytes
-}
-
 #[track_caller]
 fn prints(output: Output, expected: &str) {
     let [stdout, stderr] = [output.stdout, output.stderr].map(|text| String::from_utf8(text).unwrap());
@@ -84,14 +66,14 @@ fn prints(output: Output, expected: &str) {
 
 #[test]
 fn without_labels_it_prints_each_prediction_with_its_probability() {
-    let folder = Folder::new("predictions");
+    let folder = place("predictions");
     prints(folder.predict(&["model", "images"]), "0  2  0.9999\n1  0  0.9999\n2  1  0.9999\n3  1  0.9999\n");
 }
 
 #[test]
 fn the_columns_are_aligned() {
-    let folder = Folder::new("columns");
-    folder.file("images", &idx(&[11, 1, 3], &[[255, 0, 0], [255, 255, 0], [0, 0, 255]].concat().repeat(4)[..33]));
+    let folder = place("columns");
+    folder.file("images", &idx_bytes(&[11, 1, 3], &[[255, 0, 0], [255, 255, 0], [0, 0, 255]].concat().repeat(4)[..33]));
     let stdout = String::from_utf8(folder.predict(&["model", "images"]).stdout).unwrap();
     let lines: Vec<&str> = stdout.lines().collect();
     assert_eq!(lines.len(), 11);
@@ -101,7 +83,7 @@ fn the_columns_are_aligned() {
 
 #[test]
 fn with_labels_it_prints_the_accuracy_and_the_confusion_matrix() {
-    let folder = Folder::new("labels");
+    let folder = place("labels");
     let expected = [
         "accuracy 0.7500 ± 0.2165 (3 of 4 images)",
         "",
@@ -117,7 +99,7 @@ fn with_labels_it_prints_the_accuracy_and_the_confusion_matrix() {
 
 #[test]
 fn help_says_what_the_arguments_are() {
-    let folder = Folder::new("help");
+    let folder = place("help");
     for arguments in [&["--help"][..], &["-h"], &["model", "images", "labels", "--help"]] {
         let output = folder.predict(arguments);
         let text = String::from_utf8(output.stdout).unwrap();
@@ -128,19 +110,19 @@ fn help_says_what_the_arguments_are() {
 
 #[test]
 fn a_model_without_metadata_takes_any_images_with_as_many_pixels() {
-    let folder = Folder::new("foreign");
+    let folder = place("foreign");
     let layers = r#"{"0.weight":{"dtype":"F32","shape":[3,3],"data_offsets":[0,36]},
                      "0.bias":{"dtype":"F32","shape":[3],"data_offsets":[36,48]}}"#;
     let ours = encode(&network(10.0), (1, 3), &[]);
     let numbers = &ours[ours.len() - 48..];
     folder.file("foreign", &[&(layers.len() as u64).to_le_bytes(), layers.as_bytes(), numbers].concat());
-    folder.file("tall", &idx(&[1, 3, 1], &[0, 255, 0]));
+    folder.file("tall", &idx_bytes(&[1, 3, 1], &[0, 255, 0]));
     prints(folder.predict(&["foreign", "tall"]), "0  1  0.9999\n");
     folder.refuses(
         &["model", "tall"],
         &["tall: found images of 3 × 1 pixels", "1 × 3 pixels, which the network in model"],
     );
-    folder.file("large", &idx(&[1, 2, 2], &[0, 255, 0, 0]));
+    folder.file("large", &idx_bytes(&[1, 2, 2], &[0, 255, 0, 0]));
     folder.refuses(&["foreign", "large"], &["large: found images of 2 × 2 pixels", "expected 3 pixels", "foreign"]);
 }
 
@@ -148,7 +130,7 @@ fn a_model_without_metadata_takes_any_images_with_as_many_pixels() {
 
 #[test]
 fn wrong_arguments_are_refused() {
-    let folder = Folder::new("arguments");
+    let folder = place("arguments");
     for arguments in [&[][..], &["model"], &["model", "images", "labels", "more"]] {
         let found = format!("the command line: found {} arguments", arguments.len());
         folder.refuses(arguments, &[&found, "MODEL IMAGES [LABELS]", "--help"]);
@@ -157,7 +139,7 @@ fn wrong_arguments_are_refused() {
 
 #[test]
 fn wrong_files_are_refused() {
-    let folder = Folder::new("files");
+    let folder = place("files");
     folder.refuses(&["missing", "images"], &["missing: found reading failed", "check the path"]);
     folder.refuses(&["model", "missing"], &["missing: found reading failed", "check the path"]);
     folder.refuses(&["model", "images", "missing"], &["missing: found reading failed", "check the path"]);
@@ -165,23 +147,23 @@ fn wrong_files_are_refused() {
     folder.refuses(&["images", "model"], &["images: found a header length of"]);
     folder.refuses(&["model", "labels"], &["labels: found an IDX file of labels", "swapped"]);
     folder.refuses(&["model", "images", "images"], &["images: found an IDX file of images", "swapped"]);
-    folder.file("few", &idx(&[3], &[2, 0, 1]));
+    folder.file("few", &idx_bytes(&[3], &[2, 0, 1]));
     folder.refuses(&["model", "images", "few"], &["few: found 3 labels", "expected 4"]);
-    folder.file("beyond", &idx(&[4], &[2, 0, 3, 1]));
+    folder.file("beyond", &idx_bytes(&[4], &[2, 0, 3, 1]));
     folder.refuses(&["model", "images", "beyond"], &["beyond: found label 3 at image 2", "from 0 to 2"]);
-    folder.file("none", &idx(&[0, 1, 3], &[]));
+    folder.file("none", &idx_bytes(&[0, 1, 3], &[]));
     folder.refuses(&["model", "none"], &["none: found [0, 1, 3] images"]);
 }
 
 #[test]
 fn weights_that_overflow_are_refused() {
-    let folder = Folder::new("overflow");
+    let folder = place("overflow");
     folder.file("model", &encode(&network(f32::MAX), (1, 3), &[]));
     prints(folder.predict(&["model", "images"]), "0  2  1.0000\n1  0  1.0000\n2  1  1.0000\n3  1  1.0000\n");
     let mut network = network(0.0);
     network.layers[0].weight.data_mut().fill(f32::MAX);
     folder.file("model", &encode(&network, (1, 3), &[]));
-    folder.file("images", &idx(&[1, 1, 3], &[255; 3]));
+    folder.file("images", &idx_bytes(&[1, 1, 3], &[255; 3]));
     folder.refuses(&["model", "images"], &["model: found weights so large", "learning_rate"]);
 }
 
@@ -189,7 +171,7 @@ fn weights_that_overflow_are_refused() {
 #[test]
 fn arguments_that_are_not_utf_8_are_names_of_files() {
     use std::os::unix::ffi::OsStrExt;
-    let folder = Folder::new("utf8");
+    let folder = place("utf8");
     let name = OsStr::from_bytes(b"m\xff");
     let output = command(&folder.0, &[name, OsStr::new("images")]).output().unwrap();
     assert_eq!(output.status.code(), Some(1));
@@ -202,7 +184,7 @@ fn arguments_that_are_not_utf_8_are_names_of_files() {
 #[cfg(target_os = "linux")]
 #[test]
 fn a_hostile_file_costs_no_memory() {
-    let folder = Folder::new("memory");
+    let folder = place("memory");
     let header = |text: &str| [&(text.len() as u64).to_le_bytes(), text.as_bytes()].concat();
     let layer = |out: usize, bytes: usize| {
         format!(
@@ -235,9 +217,9 @@ fn a_hostile_file_costs_no_memory() {
 
 #[test]
 fn a_closed_pipe_ends_it_quietly() {
-    let folder = Folder::new("pipe");
+    let folder = place("pipe");
     // More lines than a pipe holds, so that the command is still writing when its reader goes.
-    folder.file("images", &idx(&[20_000, 1, 3], &[0; 60_000]));
+    folder.file("images", &idx_bytes(&[20_000, 1, 3], &[0; 60_000]));
     let mut child = command(&folder.0, &["model", "images"]).spawn().unwrap();
     drop(child.stdout.take());
     let output = child.wait_with_output().unwrap();
@@ -247,7 +229,7 @@ fn a_closed_pipe_ends_it_quietly() {
 #[cfg(target_os = "linux")]
 #[test]
 fn a_full_disk_is_an_error() {
-    let folder = Folder::new("full");
+    let folder = place("full");
     let full = fs::File::create("/dev/full").unwrap();
     let output = command(&folder.0, &["model", "images"]).stdout(full).output().unwrap();
     let message = String::from_utf8(output.stderr).unwrap();

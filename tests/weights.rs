@@ -1,9 +1,11 @@
 //! The weights file and the JSON in it: sound, cut, altered and hostile.
 
-use std::fs;
+mod common;
+
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
+use common::Folder;
 use mnist_mlp::math::kernel::Kernel;
 use mnist_mlp::math::matrix::Matrix;
 use mnist_mlp::math::rng::{Purpose, Rng};
@@ -355,15 +357,12 @@ fn a_message_shows_neither_endless_text_nor_control_characters() {
 
 #[test]
 fn a_file_that_cannot_be_read_is_an_error() {
-    let folder = std::env::temp_dir().join(format!("mnist-mlp-{}-weights", std::process::id()));
-    fs::create_dir_all(&folder).unwrap();
+    let folder = Folder::new("weights");
     let message = |path: PathBuf| read(&path, Kernel::best()).unwrap_err().to_string();
-    assert!(message(folder.join("missing")).contains("missing: found reading failed"));
-    assert!(message(folder.clone()).contains("found a folder"));
-    let path = folder.join("model");
-    fs::write(&path, file(HEADER.as_bytes(), &floats(17))).unwrap();
+    assert!(message(folder.0.join("missing")).contains("missing: found reading failed"));
+    assert!(message(folder.0.clone()).contains("found a folder"));
+    let path = folder.file("model", &file(HEADER.as_bytes(), &floats(17)));
     assert!(read(&path, Kernel::best()).is_ok());
-    fs::remove_dir_all(folder).unwrap();
 }
 
 proptest! {

@@ -30,12 +30,26 @@ impl Folder {
         fs::create_dir_all(&path).unwrap();
         Folder(path)
     }
+
+    pub fn file(&self, name: &str, bytes: &[u8]) -> PathBuf {
+        let path = self.0.join(name);
+        fs::write(&path, bytes).unwrap();
+        path
+    }
 }
 
 impl Drop for Folder {
     fn drop(&mut self) {
         fs::remove_dir_all(&self.0).ok();
     }
+}
+
+/// An IDX file.
+pub fn idx_bytes(dims: &[u32], data: &[u8]) -> Vec<u8> {
+    let mut bytes = vec![0, 0, 8, dims.len() as u8];
+    bytes.extend(dims.iter().flat_map(|size| size.to_be_bytes()));
+    bytes.extend(data);
+    bytes
 }
 
 /// Numbers in [-1, 1) from a linear congruential generator.
