@@ -9,7 +9,7 @@ use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
-use common::{Folder, idx_bytes, pictures, small_config};
+use common::{Folder, NAMES, idx_bytes, pictures, small_config};
 use mnist_mlp::config::Config;
 use mnist_mlp::data::{Data, Dataset};
 use mnist_mlp::error::Error;
@@ -17,9 +17,6 @@ use mnist_mlp::math::kernel::Kernel;
 use mnist_mlp::output;
 use mnist_mlp::session;
 use mnist_mlp::training::{Trainer, train};
-
-const NAMES: [&str; 4] =
-    ["train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"];
 
 fn images_of(count: u32, rows: u32, columns: u32) -> Vec<u8> {
     idx_bytes(&[count, rows, columns], &pictures(count as usize, rows as usize, columns as usize, 1).images.pixels)
@@ -31,15 +28,7 @@ fn labels_of(count: u32) -> Vec<u8> {
 
 /// A folder in which the program finds `raw_data` with 40 training and 20 test images of 3 × 5 pixels.
 fn place(test: &str) -> Folder {
-    let folder = Folder::new(test);
-    let data = folder.0.join("raw_data");
-    fs::create_dir_all(&data).unwrap();
-    for (name, content) in
-        NAMES.into_iter().zip([images_of(40, 3, 5), labels_of(40), images_of(20, 3, 5), labels_of(20)])
-    {
-        fs::write(data.join(name), content).unwrap();
-    }
-    folder
+    Folder::with_data(test, &Data { train: pictures(40, 3, 5, 10), test: pictures(20, 3, 5, 10) })
 }
 
 fn program(folder: &Folder) -> Command {

@@ -1,40 +1,27 @@
 //! The experiments from the command line to the committed tables: small sets of made-up images stand in for MNIST.
 
+mod common;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use common::{Folder, pictures};
 use mnist_mlp::config::Config;
-use mnist_mlp::data::{Data, Dataset, Images};
+use mnist_mlp::data::Data;
 use mnist_mlp::experiments::findings;
 use mnist_mlp::experiments::runs::{self, Epoch, Run};
 use mnist_mlp::experiments::statistics::Spread;
 use mnist_mlp::experiments::sweep::{self, Job};
 use mnist_mlp::experiments::tables;
 use mnist_mlp::experiments::{self, Experiment, Reported};
-use mnist_mlp::math::rng::{Purpose, Rng};
 use mnist_mlp::network::layer::Initialisation;
 use mnist_mlp::network::loss::Loss;
 use mnist_mlp::training::schedule::Schedule;
 
-/// An empty folder for one test.
-fn folder(test: &str) -> PathBuf {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("experiments-{test}"));
-    let _ = fs::remove_dir_all(&folder);
-    fs::create_dir_all(&folder).expect("a folder");
-    folder
-}
-
-/// Noise of 4 × 4 pixels.
-fn noise(count: usize, seed: u64) -> Dataset {
-    let mut rng = Rng::new(seed, Purpose::Shuffle);
-    let pixels = (0..16 * count).map(|_| rng.below(256) as u8).collect();
-    Dataset { images: Images { rows: 4, columns: 4, pixels }, labels: (0..count).map(|i| (i % 10) as u8).collect() }
-}
-
 fn small_data() -> Data {
-    Data { train: noise(40, 1), test: noise(20, 2) }
+    Data { train: pictures(40, 4, 4, 10), test: pictures(20, 4, 4, 10) }
 }
 
 /// Every file below `folder` with its content; of a run's line without the seconds.
@@ -70,25 +57,14 @@ fn run(experiment: &str, seed: u64, accuracies: &[f64]) -> Run {
     Run { experiment: experiment.into(), seed, train_accuracy, seconds: 1.5, history }
 }
 
-/// Runs the program in `folder`, where `raw_data` holds small files.
-fn program(folder: &Path, arguments: &[&str]) -> Output {
-    let data = small_data();
-    for (split, set) in [("train", data.train), ("t10k", data.test)] {
-        let count = set.labels.len() as u32;
-        let header = |dims: &[u32]| {
-            [&[0, 0, 8, dims.len() as u8], &dims.iter().flat_map(|dim| dim.to_be_bytes()).collect::<Vec<_>>()[..]]
-                .concat()
-        };
-        let folder = folder.join("raw_data");
-        fs::create_dir_all(&folder).expect("a folder");
-        let write = |name: &str, header: Vec<u8>, values: &[u8]| {
-            fs::write(folder.join(format!("{split}-{name}-ubyte")), [&header, values].concat()).expect("a file");
-        };
-        write("images-idx3", header(&[count, 4, 4]), &set.images.pixels);
-        write("labels-idx1", header(&[count]), &set.labels);
-    }
+fn command(folder: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_experiments"));
-    command.current_dir(folder).args(arguments).output().expect("the program")
+    command.current_dir(folder).args(arguments);
+    command
+}
+
+fn program(folder: &Path, arguments: &[&str]) -> Output {
+    command(folder, arguments).output().expect("the program")
 }
 
 fn text(bytes: &[u8]) -> String {
@@ -142,14 +118,14 @@ fn a_name_says_what_the_row_is() {
 
 #[test]
 fn runs_come_back_as_they_were_written() {
-    let folder = folder("round-trip");
-    assert_eq!(runs::read_all(&folder, &["a"]).expect("no runs"), []);
+    let Folder(folder) = &Folder::new("round-trip");
+    assert_eq!(runs::read_all(folder, &["a"]).expect("no runs"), []);
     let written = [run("b", 10, &[0.25, 0.75, 0.75]), run("a", 2, &[0.9]), run("a", 12, &[0.113, 0.0])];
     for run in &written {
-        run.write(&folder).expect("files");
+        run.write(folder).expect("files");
     }
     fs::write(folder.join("runs/a-3.csv.77.partial"), "experiment,se").expect("a file");
-    let read = runs::read_all(&folder, &["b", "a"]).expect("runs");
+    let read = runs::read_all(folder, &["b", "a"]).expect("runs");
     assert_eq!(read, written, "by experiment, then by seed");
     assert_eq!(read[0].best_test_accuracy(), (0.75, 2), "the first of equals");
     assert_eq!((read[0].left_the_plateau(), read[2].left_the_plateau()), (true, false));
@@ -163,7 +139,7 @@ fn runs_come_back_as_they_were_written() {
 
 #[test]
 fn a_file_that_is_not_a_whole_run_is_named() {
-    let folder = folder("bad-files");
+    let Folder(folder) = &Folder::new("bad-files");
     let (line, history) = (folder.join("runs/a-1.csv"), folder.join("histories/a-1.csv"));
     let whole = run("a", 1, &[0.25, 0.75]);
     let change = |path: &Path, from: &str, to: &str| {
@@ -185,14 +161,14 @@ fn a_file_that_is_not_a_whole_run_is_named() {
         (&line, &|| fs::write(&line, b"\xff\xfe").expect("a file")),
     ];
     for (number, (place, spoil)) in cases.iter().enumerate() {
-        whole.write(&folder).expect("files");
-        assert_eq!(runs::read_all(&folder, &["a"]).expect("a run").len(), 1);
+        whole.write(folder).expect("files");
+        assert_eq!(runs::read_all(folder, &["a"]).expect("a run").len(), 1);
         spoil();
-        let error = runs::read_all(&folder, &["a"]).expect_err("an error").to_string();
+        let error = runs::read_all(folder, &["a"]).expect_err("an error").to_string();
         assert!(error.starts_with(&place.display().to_string()), "case {number}: {error}");
     }
-    whole.write(&folder).expect("files");
-    let error = runs::read_all(&folder, &["b"]).expect_err("no such experiment").to_string();
+    whole.write(folder).expect("files");
+    let error = runs::read_all(folder, &["b"]).expect_err("no such experiment").to_string();
     assert!(error.contains("a-1.csv: found a run of a"), "{error}");
 }
 
@@ -207,8 +183,8 @@ fn assert_longest_first(printed: &str) {
 #[test]
 fn one_worker_and_many_leave_the_same_files() {
     let [one, many] = ["1", "8"].map(|workers| {
-        let folder = folder(&format!("{workers}-workers"));
-        let output = program(&folder, &["--seeds", "2", "--workers", workers]);
+        let Folder(folder) = &Folder::with_data(&format!("{workers}-workers"), &small_data());
+        let output = program(folder, &["--seeds", "2", "--workers", workers]);
         assert!(output.status.success());
         if workers == "1" {
             assert_longest_first(&text(&output.stdout));
@@ -223,28 +199,28 @@ fn one_worker_and_many_leave_the_same_files() {
 #[test]
 fn a_run_that_diverges_is_named_and_the_others_end() {
     let all = experiments::all();
-    let folder = folder("diverges");
+    let Folder(folder) = &Folder::new("diverges");
     let good = experiments::find(&all, "normal-cosine").expect("a row");
     let config = Config { learning_rate: 3e38, epochs: 20, ..good.config.clone() };
     let bad = Experiment { name: "bad", config, reported: Reported::Nothing };
     let jobs = [Job { experiment: &bad, seed: 7 }, Job { experiment: good, seed: 8 }];
-    let error = sweep::sweep(&jobs, &small_data(), &folder, 1).expect_err("an error").to_string();
+    let error = sweep::sweep(&jobs, &small_data(), folder, 1).expect_err("an error").to_string();
     assert!(error.starts_with("bad seed 7: training, epoch "), "{error}");
     assert_eq!(
-        contents(&folder).into_keys().collect::<Vec<_>>(),
+        contents(folder).into_keys().collect::<Vec<_>>(),
         ["histories/normal-cosine-8.csv", "runs/normal-cosine-8.csv"]
     );
 }
 
 #[test]
 fn the_program_runs_what_it_is_asked_for() {
-    let folder = folder("program");
+    let Folder(folder) = &Folder::with_data("program", &small_data());
     let names: Vec<&str> = experiments::all().iter().map(|experiment| experiment.name).collect();
-    assert_eq!(text(&program(&folder, &["--list"]).stdout), names.join("\n") + "\n");
-    assert!(text(&program(&folder, &["--help"]).stdout).starts_with("Usage: experiments"));
+    assert_eq!(text(&program(folder, &["--list"]).stdout), names.join("\n") + "\n");
+    assert!(text(&program(folder, &["--help"]).stdout).starts_with("Usage: experiments"));
 
-    assert!(program(&folder, &["xavier-step", "--seed", "3"]).status.success());
-    assert!(program(&folder, &["zero-constant", "--seeds", "2", "--workers", "3"]).status.success());
+    assert!(program(folder, &["xavier-step", "--seed", "3"]).status.success());
+    assert!(program(folder, &["zero-constant", "--seeds", "2", "--workers", "3"]).status.success());
     let results = folder.join("results");
     let of_runs = |files: BTreeMap<String, String>| {
         files.into_keys().filter_map(|name| name.strip_prefix("runs/").map(str::to_string)).collect::<Vec<_>>()
@@ -258,20 +234,20 @@ fn the_program_runs_what_it_is_asked_for() {
         "above\n<!-- from results, by `experiments --report`: begin -->\nold\n<!-- from results: end -->\nbelow\n",
     )
     .expect("a file");
-    assert!(program(&folder, &["--report"]).status.success());
+    assert!(program(folder, &["--report"]).status.success());
     assert_eq!(of_runs(contents(&results)), expected, "a report runs nothing");
     assert_eq!(fs::read_to_string(results.join("runs.csv")).expect("text").lines().count(), 1 + expected.len());
     let readme = fs::read_to_string(folder.join("README.md")).expect("text");
     assert!(readme.starts_with("above\n<!--") && readme.ends_with("end -->\nbelow\n") && !readme.contains("old"));
     assert!(readme.contains("| `zero-constant` |"));
 
-    assert!(program(&folder, &["--seeds", "1"]).status.success());
+    assert!(program(folder, &["--seeds", "1"]).status.success());
     assert_eq!(of_runs(contents(&results)).len(), names.len() + 2);
 }
 
 #[test]
 fn what_the_program_is_not_made_for_gets_one_message() {
-    let folder = folder("arguments");
+    let Folder(folder) = &Folder::with_data("arguments", &small_data());
     let cases: [(&[&str], &str); 9] = [
         (&["xavier-constnat"], "found \"xavier-constnat\"; expected one of zero-constant, "),
         (&["xavier-step", "xavier-cycle"], "xavier-cycle"),
@@ -284,13 +260,12 @@ fn what_the_program_is_not_made_for_gets_one_message() {
         (&["--seed", "1", "--seeds", "2"], "--seed and --seeds"),
     ];
     for (arguments, message) in cases {
-        let output = program(&folder, arguments);
+        let output = program(folder, arguments);
         let error = text(&output.stderr);
         assert_eq!((output.status.code(), error.lines().count()), (Some(1), 1), "{error}");
         assert!(error.starts_with("error: ") && error.contains(message), "{error}");
     }
     assert!(!folder.join("results").exists());
-    fs::remove_dir_all(folder.join("raw_data")).expect("removed");
 }
 
 #[test]

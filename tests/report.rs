@@ -1,19 +1,20 @@
 //! What a run leaves behind: the report's page and its data, and the weights file.
 
+mod common;
+
 use std::fs;
 
+use common::{Folder, pictures, small_config};
 use mnist_mlp::config::Config;
 use mnist_mlp::data::{Data, Dataset, Images};
 use mnist_mlp::math::kernel::Kernel;
 use mnist_mlp::math::rng::{Purpose, Rng};
 use mnist_mlp::network::Network;
 use mnist_mlp::network::layer::Initialisation;
-use mnist_mlp::network::loss::Loss;
 use mnist_mlp::output::json::{self, Value};
 use mnist_mlp::output::report::{self, base64};
 use mnist_mlp::output::weights;
 use mnist_mlp::session;
-use mnist_mlp::training::schedule::Schedule;
 use mnist_mlp::training::{self, Trained};
 use proptest::prelude::*;
 
@@ -24,13 +25,6 @@ const STYLE: &str = include_str!("../src/output/report/report.css");
 const SCRIPT: &str = include_str!("../src/output/report/report.js");
 const MARKS: [&str; 4] = ["<!--STYLE-->", "<!--CURVES-->", "<!--DATA-->", "<!--SCRIPT-->"];
 const DATA_START: &str = r#"<script type="application/json" id="data">"#;
-
-fn set(count: usize, (rows, columns): (usize, usize), classes: usize, seed: u64) -> Dataset {
-    let mut rng = Rng::new(seed, Purpose::Shuffle);
-    let pixels = (0..count * rows * columns).map(|_| rng.below(256) as u8).collect();
-    let labels = (0..count).map(|_| rng.below(classes) as u8).collect();
-    Dataset { images: Images { rows, columns, pixels }, labels }
-}
 
 /// A network that was never trained, with what it makes of the test images.
 fn untrained(widths: &[usize], test: &Dataset, seed: u64) -> Trained {
@@ -125,7 +119,7 @@ fn the_page_s_parts_are_where_they_belong() {
     }
     assert!(!STYLE.contains("</style") && !SCRIPT.contains("</script"));
 
-    let test = set(30, (4, 5), 3, 1);
+    let test = pictures(30, 4, 5, 3);
     // A text that looks like a mark or like an end is a text.
     let curves = "<svg><!--DATA--></svg>";
     let html = report::html(&[], &[], curves, &test, &untrained(&[20, 6, 3], &test, 1));
@@ -142,7 +136,7 @@ fn the_page_s_parts_are_where_they_belong() {
 
 #[test]
 fn no_text_ends_the_script_that_it_is_in() {
-    let test = set(3, (4, 5), 3, 1);
+    let test = pictures(3, 4, 5, 3);
     let evil = "</script><script>alert(1)</script><!--\"\\\n\u{2028}é";
     let facts = [("learning_rate", evil.to_string())];
     let html = report::html(&facts, &[(evil, "0.5 ± 0.1".into())], "", &test, &untrained(&[20, 3], &test, 1));
@@ -223,14 +217,14 @@ fn agrees(test: &Dataset, trained: &Trained) {
 
 #[test]
 fn the_page_s_data_agrees_with_the_network() {
-    for (count, size, widths) in
-        [(300, (4, 5), &[20, 7, 6, 4][..]), (199, (1, 3), &[3, 2]), (200, (2, 2), &[4, 5, 11]), (1, (3, 2), &[6, 3])]
+    for (count, rows, columns, widths) in
+        [(300, 4, 5, &[20, 7, 6, 4][..]), (199, 1, 3, &[3, 2]), (200, 2, 2, &[4, 5, 11]), (1, 3, 2, &[6, 3])]
     {
-        let test = set(count, size, widths[widths.len() - 1], 7);
+        let test = pictures(count, rows, columns, widths[widths.len() - 1]);
         agrees(&test, &untrained(widths, &test, 3));
     }
     // Nothing is wrong: there are no mistakes to show.
-    let mut test = set(50, (2, 3), 3, 1);
+    let mut test = pictures(50, 2, 3, 3);
     let trained = untrained(&[6, 3], &test, 3);
     test.labels = (0..50).map(|i| mnist_mlp::network::most_likely(trained.test_probabilities.row(i))).collect();
     agrees(&test, &trained);
@@ -238,7 +232,7 @@ fn the_page_s_data_agrees_with_the_network() {
 
 #[test]
 fn the_page_of_the_shipped_network_is_under_its_bound() {
-    let test = set(2000, (28, 28), 10, 1);
+    let test = pictures(2000, 28, 28, 10);
     let trained = untrained(&[784, 128, 64, 64, 10], &test, 1);
     let html = report::html(&[], &[], "", &test, &trained);
     assert!(html.len() < 1_400_000, "{} bytes, and the curves to come", html.len());
@@ -246,31 +240,18 @@ fn the_page_of_the_shipped_network_is_under_its_bound() {
 
 // ---- A run -------------------------------------------------------------------------------------------------------
 
-fn config(test: &str) -> Config {
-    Config {
-        hidden_layers: vec![8, 5],
-        classes: 3,
-        initialisation: Initialisation::Xavier,
-        loss: Loss::CrossEntropy,
-        schedule: Schedule::Step,
-        learning_rate: 0.02,
-        dropout: 0.0,
-        weight_decay: 1e-5,
-        batch_size: 4,
-        epochs: 2,
-        seed: 1,
-        data: "some/data".into(),
-        output: std::env::temp_dir().join(format!("mnist-mlp-{}-{test}", std::process::id())),
-    }
+fn config() -> Config {
+    Config { classes: 3, dropout: 0.0, weight_decay: 1e-5, batch_size: 4, ..small_config() }
 }
 
 fn data() -> Data {
-    Data { train: set(40, (3, 4), 3, 1), test: set(25, (3, 4), 3, 2) }
+    Data { train: pictures(40, 3, 4, 3), test: pictures(25, 3, 4, 3) }
 }
 
 #[test]
 fn a_run_leaves_its_four_files() {
-    let (config, data) = (config("run"), data());
+    let (folder, data) = (Folder::new("run"), data());
+    let config = Config { output: folder.0.clone(), ..config() };
     session::check(&config).unwrap();
     let trained = training::train(&config, &data, Kernel::best(), 2, &mut |_| Ok(())).unwrap();
     assert_eq!(trained.test_probabilities, trained.network.predict(&data.test.images, 1));
@@ -287,18 +268,18 @@ fn a_run_leaves_its_four_files() {
     let expected = |separator: &str| -> Vec<(String, String)> {
         let output = config.output.display().to_string();
         let fields = [
-            ("hidden_layers", "[8, 5]"),
+            ("hidden_layers", "[9, 7]"),
             ("classes", "3"),
             ("initialisation", "Xavier"),
             ("loss", "CrossEntropy"),
-            ("schedule", "Step"),
-            ("learning_rate", "0.02"),
+            ("schedule", "Cosine"),
+            ("learning_rate", "0.1"),
             ("dropout", "0.0"),
             ("weight_decay", "1e-5"),
             ("batch_size", "4"),
             ("epochs", "2"),
             ("seed", "1"),
-            ("data", "some/data"),
+            ("data", "raw_data"),
             ("output", &output),
         ];
         let accuracies = accuracies.iter().map(|(name, text)| (*name, text.as_str()));
@@ -325,7 +306,6 @@ fn a_run_leaves_its_four_files() {
     let shown = [pairs(member(&data, "config")), pairs(member(&data, "accuracies"))].concat();
     let shown: Vec<(String, String)> = shown.into_iter().map(|(name, text)| (name.into(), text.into())).collect();
     assert_eq!(shown, expected(" "));
-    fs::remove_dir_all(&config.output).unwrap();
 }
 
 /// The message of a training whose one loss comes before its one update, and so is finite.
@@ -340,7 +320,7 @@ fn diverges(config: Config, data: &Data) {
 
 #[test]
 fn infinite_weights_are_no_result_even_where_the_probabilities_are_finite() {
-    diverges(Config { learning_rate: 1e38, batch_size: 40, epochs: 1, ..config("infinite") }, &data());
+    diverges(Config { learning_rate: 1e38, batch_size: 40, epochs: 1, ..config() }, &data());
 
     // The decay multiplies each weight by −3·10³⁸: too much for the one of the hidden layer, whose sigmoid then gives 0 or 1,
     // and not for the small ones of the many classes.
@@ -349,8 +329,7 @@ fn infinite_weights_are_no_result_even_where_the_probabilities_are_finite() {
     let first =
         |&seed: &u64| untrained(&[1, 1, 256], &data.test, seed).network.layers[0].weight.data()[0].abs() / 3.0 > 1.2;
     let seed = (0..).find(first).unwrap();
-    let config =
-        Config { hidden_layers: vec![1], classes: 256, learning_rate: 1.0, epochs: 1, seed, ..config("decay") };
+    let config = Config { hidden_layers: vec![1], classes: 256, learning_rate: 1.0, epochs: 1, seed, ..config() };
     diverges(Config { weight_decay: 3e38, ..config }, &data);
 }
 
@@ -359,13 +338,8 @@ fn finite_weights_whose_probabilities_overflow_are_no_result() {
     // From zero, four white images of class 0 give the weights lr and the bias 2·lr, and so the logit 2·lr + 12·lr/2.
     let white = Dataset { images: Images { rows: 3, columns: 4, pixels: vec![255; 48] }, labels: vec![0; 4] };
     let data = Data { train: white.clone(), test: white };
-    let config = Config {
-        hidden_layers: vec![],
-        classes: 2,
-        epochs: 1,
-        initialisation: Initialisation::Zero,
-        ..config("overflow")
-    };
+    let config =
+        Config { hidden_layers: vec![], classes: 2, epochs: 1, initialisation: Initialisation::Zero, ..config() };
     diverges(Config { learning_rate: 1.6e38, ..config.clone() }, &data);
     let trained = training::train(&Config { learning_rate: 1e37, ..config }, &data, Kernel::best(), 1, &mut |_| Ok(()));
     assert!(trained.unwrap().network.is_finite());
@@ -375,7 +349,7 @@ proptest! {
     #[test]
     fn what_training_returns_is_finite(power in 0_f32..38.5, seed in any::<u64>(), batch_size in 1_usize..41) {
         let learning_rate = 10_f32.powf(power).min(f32::MAX);
-        let config = Config { learning_rate, seed, batch_size, epochs: 1, hidden_layers: vec![2], ..config("finite") };
+        let config = Config { learning_rate, seed, batch_size, epochs: 1, hidden_layers: vec![2], ..config() };
         if let Ok(trained) = training::train(&config, &data(), Kernel::best(), 1, &mut |_| Ok(())) {
             prop_assert!(trained.network.is_finite());
             prop_assert!(trained.test_probabilities.data().iter().all(|p| p.is_finite()));

@@ -21,6 +21,10 @@ pub const U: f64 = (f32::EPSILON / 2.0) as f64;
 /// so a test that has passed stays so.
 pub const SIGMAS: f64 = 5.0;
 
+/// The names of MNIST's files.
+pub const NAMES: [&str; 4] =
+    ["train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"];
+
 /// A folder of a test's own, removed at its end.
 pub struct Folder(pub PathBuf);
 
@@ -29,6 +33,18 @@ impl Folder {
         let path = std::env::temp_dir().join(format!("mnist-mlp-{}-{test}", std::process::id()));
         fs::create_dir_all(&path).unwrap();
         Folder(path)
+    }
+
+    /// A folder in which the programs find `data` in `raw_data`.
+    pub fn with_data(test: &str, data: &Data) -> Folder {
+        let folder = Folder::new(test);
+        fs::create_dir_all(folder.0.join("raw_data")).unwrap();
+        for (names, Dataset { images, labels }) in NAMES.chunks(2).zip([&data.train, &data.test]) {
+            let dims = [labels.len(), images.rows, images.columns].map(|size| size as u32);
+            folder.file(&format!("raw_data/{}", names[0]), &idx_bytes(&dims, &images.pixels));
+            folder.file(&format!("raw_data/{}", names[1]), &idx_bytes(&dims[..1], labels));
+        }
+        folder
     }
 
     pub fn file(&self, name: &str, bytes: &[u8]) -> PathBuf {
