@@ -392,11 +392,9 @@ fn what_is_committed_follows_from_the_runs() {
         let found = fs::read_to_string(&path).unwrap_or_default();
         assert!(found == content, "{} is not what `experiments --report` makes", path.display());
     }
-    // Until there is one, there is nothing to be wrong in it.
-    if let Ok(readme) = fs::read_to_string("README.md") {
-        let renewed = tables::with_summary(&readme, &tables::summary(&all, &runs));
-        assert!(renewed == Some(readme), "README.md does not show what `experiments --report` makes");
-    }
+    let readme = fs::read_to_string("README.md").expect("the README");
+    let renewed = tables::with_summary(&readme, &tables::summary(&all, &runs));
+    assert!(renewed == Some(readme), "README.md does not show what `experiments --report` makes");
 }
 
 #[test]
