@@ -5,7 +5,8 @@ mod common;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
 
 use common::{Folder, pictures};
 use mnist_mlp::config::Config;
@@ -243,6 +244,36 @@ fn the_program_runs_what_it_is_asked_for() {
 
     assert!(program(folder, &["--seeds", "1"]).status.success());
     assert_eq!(of_runs(contents(&results)).len(), names.len() + 2);
+}
+
+/// Once for each row, and as soon as one of a run's two files is there, to meet it between them.
+#[test]
+fn a_sweep_that_is_killed_leaves_the_runs_that_have_ended() {
+    let all = experiments::all();
+    let names: Vec<&str> = all.iter().map(|experiment| experiment.name).collect();
+    let Folder(folder) = &Folder::with_data("killed", &small_data());
+    let results = folder.join("results");
+    for (Experiment { name, config, .. }, least) in all.iter().zip(1..) {
+        let next = results.join(["histories", "runs"][least % 2]).join(format!("{name}-{}.csv", least + 1));
+        // More runs than a minute has room for.
+        let mut sweep = command(folder, &[name, "--seeds", "100000", "--workers", "1"]);
+        let mut sweep = sweep.stdout(Stdio::null()).spawn().expect("the program");
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while !next.exists() && Instant::now() < deadline && matches!(sweep.try_wait(), Ok(None)) {}
+        sweep.kill().expect("killed");
+        assert!(!sweep.wait().expect("an end").success() && next.exists(), "{name}");
+
+        let mut runs = runs::read_all(&results, &names).unwrap_or_else(|error| panic!("{name}: {error}"));
+        runs.retain(|run| run.experiment == *name);
+        assert!(runs.len() >= least && runs.iter().all(|run| run.history.len() == config.epochs), "{name}");
+        assert!((1..).zip(&runs).all(|(seed, run)| seed == run.seed), "{name}");
+    }
+    let lines_of_report = || fs::read_to_string(results.join("runs.csv")).expect("the table").lines().count();
+    assert!(program(folder, &["--report"]).status.success());
+    let reported = lines_of_report();
+    assert_eq!(reported, 1 + runs::read_all(&results, &names).expect("the runs").len());
+    assert!(program(folder, &["--seeds", "2"]).status.success());
+    assert_eq!(lines_of_report(), reported, "each row had two seeds already");
 }
 
 #[test]
