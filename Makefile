@@ -1,15 +1,15 @@
 # `make` alone lists what there is.
 
-.PHONY: help run experiments test bench
+.PHONY: help run experiments test miri bench
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: ## train the network that get_config in src/main.rs describes
-	@cargo run --quiet --release
+	@cargo run --release
 
 experiments: ## repeat every experiment of the coursework with five seeds each, into results/
-	@cargo run --quiet --release --bin experiments
+	@cargo run --release --bin experiments
 
 test: ## everything that a contributor must pass
 	cargo fmt --check
@@ -17,5 +17,8 @@ test: ## everything that a contributor must pass
 	RUSTDOCFLAGS='-D warnings' cargo doc --no-deps --quiet
 	cargo test
 
+miri: ## check the kernels' use of memory; needs `rustup toolchain install nightly --component miri`
+	RUSTFLAGS='-C target-feature=+avx512f,+avx2,+fma' cargo +nightly miri test --test memory
+
 bench: ## time the products, an epoch and evaluation beside this machine's peak
-	@cargo run --quiet --release --bin bench
+	@cargo run --release --bin bench

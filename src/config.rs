@@ -20,7 +20,7 @@ pub struct Config {
     pub loss: Loss,
     /// How the learning rate changes (§5).
     pub schedule: Schedule,
-    /// The rate that the schedule starts from. The gradient is summed over the batch, so a larger batch wants a smaller rate.
+    /// The highest rate of the schedule. The gradient is summed over the batch, so a larger batch wants a smaller rate.
     pub learning_rate: f32,
     /// The share of hidden units left out in each training step (§6); 0 for none.
     pub dropout: f32,
@@ -84,6 +84,9 @@ impl Config {
         };
         if let Some(layer) = self.hidden_layers.iter().position(|&width| width == 0) {
             return wrong("hidden_layers", format!("0 units in layer {}", layer + 1), "at least 1 unit in every layer");
+        }
+        if self.hidden_layers.len() > 1000 {
+            return wrong("hidden_layers", format!("{} layers", self.hidden_layers.len()), "at most 1000 layers");
         }
         // More weights than this cannot be numbered, let alone trained.
         if let Some(width) = self.hidden_layers.iter().find(|&&width| width > 1 << 20) {

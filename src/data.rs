@@ -120,7 +120,7 @@ impl Data {
         let size = |set: &Dataset| format!("{} × {} pixels", set.images.rows, set.images.columns);
         if size(&train) != size(&test) {
             return Err(Error::new(
-                folder.join("t10k-images-idx3-ubyte").display(),
+                idx::find(folder, "t10k-images-idx3-ubyte")?.display(),
                 format!("images of {}", size(&test)),
                 format!("{} as in train-images-idx3-ubyte", size(&train)),
                 "take all four files from the same set",
@@ -132,12 +132,9 @@ impl Data {
 
 impl Dataset {
     fn load(folder: &Path, split: &str, classes: usize) -> Result<Dataset> {
-        let (images, labels) = (format!("{split}-images-idx3-ubyte"), format!("{split}-labels-idx1-ubyte"));
-        Dataset::new(
-            (&folder.join(&images), idx::read(folder, &images, 3)?),
-            (&folder.join(&labels), idx::read(folder, &labels, 1)?),
-            classes,
-        )
+        let images = idx::find(folder, &format!("{split}-images-idx3-ubyte"))?;
+        let labels = idx::find(folder, &format!("{split}-labels-idx1-ubyte"))?;
+        Dataset::new((&images, idx::read_file(&images, 3)?), (&labels, idx::read_file(&labels, 1)?), classes)
     }
 
     /// Images and labels that belong together, each with the file it is from.

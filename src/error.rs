@@ -52,6 +52,7 @@ impl Error {
     /// What the operating system said when `path` was written.
     pub fn writing(path: &Path, error: &io::Error) -> Self {
         let next = match error.kind() {
+            io::ErrorKind::AlreadyExists | io::ErrorKind::NotADirectory => "name a folder that is none of your files",
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "make room on the disk, or write elsewhere",
             _ => "check that the folder exists and may be written, or write elsewhere",
         };

@@ -34,9 +34,11 @@ fn main() -> ExitCode {
 }
 
 fn run(config: &Config) -> Result<()> {
+    session::no_arguments()?;
     session::check(config)?;
     let data = Data::load(&config.data, config.classes)?;
     let trained = session::train(config, &data)?;
-    session::save(config, &data, &trained)?;
-    session::summarise(&data, &trained)
+    let saved = session::save(config, &data, &trained);
+    session::summarise(&data, &trained)?; // even where there is no room to save it
+    saved
 }

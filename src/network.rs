@@ -3,6 +3,7 @@
 pub mod layer;
 pub mod loss;
 
+use std::sync::Mutex;
 use std::thread;
 
 use crate::data::Images;
@@ -14,7 +15,7 @@ use crate::network::layer::{Dropout, Initialisation, Linear};
 use crate::network::loss::Loss;
 
 /// Images that evaluation takes at once: a multiple of every tile's rows, few enough to stay in the second cache.
-const EVALUATION_BATCH: usize = 48;
+pub const EVALUATION_BATCH: usize = 48;
 
 /// A multi-layer perceptron.
 #[derive(Clone, Debug, PartialEq)]
@@ -39,7 +40,11 @@ pub struct Buffers {
 
 impl Network {
     /// A network of these layer widths, from the images' size to the number of classes.
+    ///
+    /// # Panics
+    /// If there are fewer than two widths.
     pub fn new(widths: &[usize], initialisation: Initialisation, rng: &mut Rng, kernel: Kernel) -> Self {
+        assert!(widths.len() > 1, "a network has at least one layer");
         let layers = widths.windows(2).map(|pair| Linear::new(pair[0], pair[1], initialisation, rng)).collect();
         Network { layers, kernel }
     }
@@ -107,35 +112,34 @@ impl Network {
         self.layers.iter().all(|layer| layer.weight.data().iter().chain(&layer.bias).all(|w| w.is_finite()))
     }
 
+    /// How many classes the network tells apart.
+    pub fn classes(&self) -> usize {
+        self.layers[self.layers.len() - 1].bias.len()
+    }
+
     /// The probabilities of each class for each image, `images × classes`, in evaluation mode. The bits do not depend on
     /// `threads`.
     pub fn predict(&self, images: &Images, threads: usize) -> Matrix {
-        let classes = self.layers.last().map_or(0, |layer| layer.bias.len());
-        let mut probabilities = Matrix::zeros(images.len(), classes);
-        let share = images.len().div_ceil(threads.max(1)).max(1);
-        thread::scope(|scope| {
-            for (i, rows) in probabilities.data_mut().chunks_mut(share * classes).enumerate() {
-                let mut predict = move || self.predict_from(images, i * share, rows);
-                // The last share is the caller's own work; there is always one.
-                if (i + 1) * share < images.len() {
-                    scope.spawn(predict);
-                } else {
-                    predict();
-                }
+        let mut probabilities = Matrix::zeros(images.len(), self.classes());
+        let batches = Mutex::new(probabilities.data_mut().chunks_mut(EVALUATION_BATCH * self.classes()).enumerate());
+        let next = || batches.lock().ok()?.next();
+        let work = || {
+            let mut buffers = self.buffers();
+            while let Some((i, rows)) = next() {
+                let start = i * EVALUATION_BATCH;
+                images.gather(self.kernel, start..start + rows.len() / self.classes(), &mut buffers.activations[0]);
+                self.forward(&mut buffers, None);
+                rows.copy_from_slice(buffers.activations[self.layers.len()].data());
             }
+        };
+        thread::scope(|scope| {
+            for _ in 1..threads {
+                // Where the system has no thread to give, those that are there do the work.
+                thread::Builder::new().spawn_scoped(scope, work).ok();
+            }
+            work();
         });
         probabilities
-    }
-
-    fn predict_from(&self, images: &Images, first: usize, probabilities: &mut [f32]) {
-        let classes = self.layers.last().map_or(0, |layer| layer.bias.len());
-        let mut buffers = self.buffers();
-        for (chunk, rows) in probabilities.chunks_mut(EVALUATION_BATCH * classes).enumerate() {
-            let start = first + chunk * EVALUATION_BATCH;
-            images.gather(self.kernel, start..start + rows.len() / classes, &mut buffers.activations[0]);
-            self.forward(&mut buffers, None);
-            rows.copy_from_slice(buffers.activations[self.layers.len()].data());
-        }
     }
 }
 
@@ -144,7 +148,7 @@ impl Network {
 pub struct Descent {
     /// The rate of this iteration.
     pub learning_rate: f32,
-    /// The share that the weights lose to the L2 penalty: lr·λ.
+    /// The share that the weights lose to the L2 penalty: lr·λ, summed over the iterations since they last lost any.
     pub shrink: f32,
 }
 

@@ -12,6 +12,7 @@ use crate::math::matrix::Matrix;
 use crate::network::{accuracy, confusion, most_likely};
 use crate::output::weights::{self, Model};
 use crate::session;
+use crate::training::MOST_NUMBERS;
 
 const HELP: &str = "\
 usage: predict MODEL IMAGES [LABELS]
@@ -44,8 +45,12 @@ pub fn run(arguments: Vec<OsString>, out: &mut impl Write) -> Result<()> {
             }
             _ => {
                 let next = "run predict --help to read what they are";
-                let found = format!("{} arguments", paths.len());
-                return Err(Error::new("the command line", found, "MODEL IMAGES [LABELS]", next));
+                return Err(Error::new(
+                    "the number of arguments",
+                    paths.len().to_string(),
+                    "MODEL IMAGES [LABELS]",
+                    next,
+                ));
             }
         }
     };
@@ -68,6 +73,12 @@ fn probabilities(model_path: &Path, images_path: &Path) -> Result<Matrix> {
             format!("{expected}, which the network in {} takes", model_path.display()),
             "use images of the set that it was trained on",
         ));
+    }
+    let numbers = images.len().saturating_mul(network.classes());
+    if numbers > MOST_NUMBERS {
+        let expected = format!("at most {MOST_NUMBERS}");
+        let found = format!("images with {numbers} probabilities");
+        return Err(Error::new(images_path.display(), found, expected, "split the file"));
     }
     let probabilities = network.predict(&images, session::threads());
     if probabilities.data().iter().any(|p| !p.is_finite()) {

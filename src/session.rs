@@ -25,6 +25,22 @@ pub fn check(config: &Config) -> Result<()> {
     output::prepare(&config.output)
 }
 
+/// The arguments of the command, after its name. One that is not Unicode is shown as far as it is.
+pub fn arguments() -> impl Iterator<Item = String> {
+    std::env::args_os().skip(1).map(|argument| argument.to_string_lossy().into_owned())
+}
+
+/// Refuses arguments where a command takes none, rather than not heeding them.
+///
+/// # Errors
+/// If there is one.
+pub fn no_arguments() -> Result<()> {
+    arguments().next().map_or(Ok(()), |argument| {
+        let next = "change get_config in src/main.rs and run it again";
+        Err(Error::new("the arguments", format!("{argument:?}"), "none", next))
+    })
+}
+
 /// How many threads this machine can run at once.
 pub fn threads() -> usize {
     thread::available_parallelism().map_or(1, usize::from)
@@ -35,6 +51,7 @@ pub fn threads() -> usize {
 /// # Errors
 /// Those of [`training::train`] and of standard output.
 pub fn train(config: &Config, data: &Data) -> Result<Trained> {
+    training::check(config, &data.train)?;
     let mut console = Console::default();
     let (kernel, threads, count) = (Kernel::best(), threads(), data.train.labels.len());
     console.line(&format!(
@@ -42,7 +59,7 @@ pub fn train(config: &Config, data: &Data) -> Result<Trained> {
         thousands(count),
         thousands(data.test.labels.len()),
     ))?;
-    console.line("train accuracy is the running one, over the batches as they come; the final one is a full pass")?;
+    console.line("train accuracy is over the batches as they come, the final one a full pass")?;
     console.line("epoch  learning rate  mean loss  train accuracy  test accuracy  seconds")?;
     let start = Instant::now();
     training::train(config, data, kernel, threads, &mut |event| match event {
@@ -72,11 +89,14 @@ pub fn save(config: &Config, data: &Data, trained: &Trained) -> Result<()> {
     let image_size = (data.test.images.rows, data.test.images.columns);
     let weights = weights::encode(&trained.network, image_size, &facts.collect::<Vec<_>>());
     let report = report::html(&fields, &accuracies, &curves, &data.test, trained);
-    let write = |name: &str, content: &[u8]| output::write_whole(&config.output.join(name), content);
-    write("history.csv", history::csv(&trained.history).as_bytes())?;
-    write("curves.svg", curves.as_bytes())?;
-    write("model.safetensors", &weights)?;
-    write("report.html", report.as_bytes())
+    let history = history::csv(&trained.history);
+    let path = |name| config.output.join(name);
+    output::write_together(&[
+        (path("history.csv"), history.as_bytes()),
+        (path("curves.svg"), curves.as_bytes()),
+        (path("model.safetensors"), &weights),
+        (path("report.html"), report.as_bytes()),
+    ])
 }
 
 /// Prints the coursework's three columns.

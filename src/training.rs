@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::math::kernel::Kernel;
 use crate::math::matrix::Matrix;
 use crate::math::rng::{Purpose, Rng};
-use crate::network::{Buffers, Descent, Network, accuracy, most_likely};
+use crate::network::{Buffers, Descent, EVALUATION_BATCH, Network, accuracy, most_likely};
 
 /// What training tells whoever watches.
 #[derive(Clone, Copy, Debug)]
@@ -71,8 +71,36 @@ impl Trained {
     }
 }
 
-/// One GiB of weights, 2000 times the network of §2.
-const MOST_WEIGHTS: usize = 1 << 28;
+/// Half a GiB of numbers, a thousand times the network of §2: a few times as much is what training and saving take.
+pub const MOST_NUMBERS: usize = 1 << 27;
+
+/// Checks that `config` is one that can be trained on `set`, and returns the network's widths.
+///
+/// # Errors
+/// What [`Config::validate`] finds, a batch larger than the training set, and a network or a batch larger than memory.
+pub fn check(config: &Config, set: &Dataset) -> Result<Vec<usize>> {
+    config.validate()?;
+    let count = set.labels.len();
+    let widths = [&[set.images.size()], &config.hidden_layers[..], &[config.classes]].concat();
+    let weights = widths.windows(2).map(|pair| pair[0].saturating_mul(pair[1])).fold(0, usize::saturating_add);
+    let activations = widths.iter().fold(0, |sum: usize, width| sum.saturating_add(*width));
+    let activations = activations.saturating_mul(config.batch_size.max(EVALUATION_BATCH));
+    let wrong = |field: &str, found, most| {
+        let place = format!("{field} in get_config");
+        Err(Error::new(place, found, format!("at most {most}"), "change that line in src/main.rs"))
+    };
+    if config.batch_size > count {
+        return wrong("batch_size", config.batch_size.to_string(), format!("{count}, the size of the training set"));
+    }
+    if weights > MOST_NUMBERS {
+        return wrong("hidden_layers", format!("{weights} weights"), MOST_NUMBERS.to_string());
+    }
+    if activations > MOST_NUMBERS {
+        let found = format!("{} images, which become {activations} numbers", config.batch_size);
+        return wrong("batch_size", found, format!("{MOST_NUMBERS} numbers in all layers"));
+    }
+    Ok(widths)
+}
 
 /// The share by which weights shrink at once. One iteration's lr·λ, 2·10⁻⁷ in §6 and less, is lost in the rounding of
 /// 1 − lr·λ and of the weights; summed up to 2⁻¹⁶ it is 256 steps of f32 below 1, and still nothing beside the weights.
@@ -100,29 +128,11 @@ impl<'a> Trainer<'a> {
     /// A new network for `set`, as `config` says.
     ///
     /// # Errors
-    /// What [`Config::validate`] finds, a batch larger than the training set, and more weights than memory is likely to hold.
+    /// As [`check`].
     pub fn new(config: &'a Config, set: &'a Dataset, kernel: Kernel) -> Result<Self> {
-        config.validate()?;
+        let widths = check(config, set)?;
         let count = set.labels.len();
-        if config.batch_size > count {
-            return Err(Error::new(
-                "batch_size in get_config",
-                config.batch_size.to_string(),
-                format!("at most {count}, the size of the training set"),
-                "change that line in src/main.rs",
-            ));
-        }
         let rng = |purpose| Rng::new(config.seed, purpose);
-        let widths = [&[set.images.size()], &config.hidden_layers[..], &[config.classes]].concat();
-        let weights: usize = widths.windows(2).map(|pair| pair[0] * pair[1]).sum();
-        if weights > MOST_WEIGHTS {
-            return Err(Error::new(
-                "hidden_layers in get_config",
-                format!("{weights} weights"),
-                format!("at most {MOST_WEIGHTS}"),
-                "change that line in src/main.rs",
-            ));
-        }
         let network = Network::new(&widths, config.initialisation, &mut rng(Purpose::Initialisation), kernel);
         Ok(Trainer {
             config,
@@ -198,11 +208,17 @@ pub fn train(
         // The loss is from before the last update; finite weights can still be large enough for an infinite output.
         let outputs_are_finite = test_probabilities.data().iter().all(|p| p.is_finite());
         if !(loss.is_finite() && trainer.network.is_finite() && outputs_are_finite) {
+            let Config { learning_rate, weight_decay, .. } = config;
+            // From 2 on, the decay alone makes the weights grow.
+            let (field, value) = match learning_rate * weight_decay >= 2.0 && weight_decay > learning_rate {
+                true => ("weight_decay", weight_decay),
+                false => ("learning_rate", learning_rate),
+            };
             return Err(Error::new(
                 format!("training, epoch {epoch}"),
                 format!("weights that have grown without bounds (mean loss {loss})"),
                 "finite weights, loss and outputs",
-                format!("lower learning_rate in get_config; {} is likely too high", config.learning_rate),
+                format!("lower {field} in get_config; {value:?} is likely too high"),
             ));
         }
         let test_accuracy = accuracy(&test_probabilities, &data.test.labels);

@@ -206,18 +206,20 @@ fn an_output_folder_that_cannot_be_written_is_told_before_the_work() {
     }
 }
 
-/// The file-size limit stands for a full disk: no room at all, and room for the probe but not for the history. What an
-/// earlier run left stays.
+/// The file-size limit stands for a full disk: no room at all, room for the probe but not for the history, and room for that
+/// but not for the weights. What an earlier run left stays.
 #[cfg(unix)]
 #[test]
 fn a_full_disk_leaves_what_was_there() {
-    for (blocks, name) in [(0, ".probe"), (1, "history.csv")] {
+    for (blocks, name) in [(0, ".probe"), (1, "history.csv"), (40, "model.safetensors")] {
         let folder = place(&format!("full-{blocks}"));
         let latest = folder.0.join("runs/latest");
         fs::create_dir_all(&latest).unwrap();
         fs::write(latest.join("history.csv"), "of an earlier run").unwrap();
         let mut limited = program_after(&folder, &format!("trap '' XFSZ; ulimit -f {blocks}"));
         assert_fails(&folder, &mut limited, &[&format!("runs/latest/{name}"), "writing failed"]);
+        let printed = String::from_utf8(limited.output().unwrap().stdout).unwrap();
+        assert_eq!(printed.contains("final test accuracy"), name != ".probe", "{printed}");
         assert_eq!(fs::read_to_string(latest.join("history.csv")).unwrap(), "of an earlier run");
     }
 }
@@ -240,6 +242,12 @@ fn a_file_is_written_whole_in_a_new_folder_or_in_the_place_of_an_old_one() {
     }
     output::prepare(&folder.0.join("c")).unwrap();
     assert_eq!(files(&folder.0), [path.display().to_string()]);
+}
+
+#[test]
+fn an_argument_is_refused() {
+    let folder = place("argument");
+    assert_fails(&folder, program(&folder).arg("--epochs"), &["the arguments", "--epochs", "get_config"]);
 }
 
 // ---- Standard output ---------------------------------------------------------------------------------------------
@@ -325,6 +333,7 @@ fn every_field_of_the_configuration_is_checked() {
     for width in [(1 << 20) + 1, usize::MAX] {
         assert_refused(&Config { hidden_layers: vec![5, width], ..good() }, &["hidden_layers", &width.to_string()]);
     }
+    assert_refused(&Config { hidden_layers: vec![1; 1001], ..good() }, &["hidden_layers", "found 1001 layers"]);
     for classes in [0, 1, 257, usize::MAX] {
         assert_refused(&Config { classes, ..good() }, &["classes in", &format!("found {classes};")]);
     }
@@ -347,6 +356,7 @@ fn what_makes_sense_is_accepted() {
         Config { weight_decay: 1.0, ..good() },
         Config { hidden_layers: vec![], ..good() },
         Config { hidden_layers: vec![1, 1], ..good() },
+        Config { hidden_layers: vec![1; 1000], ..good() },
         Config { classes: 2, ..good() },
         Config { classes: 256, ..good() },
         Config { batch_size: 1, epochs: 1, ..good() },
@@ -363,6 +373,8 @@ fn what_only_the_data_show_is_checked_before_the_first_batch() {
     let new = |config: &Config| Trainer::new(config, &set, Kernel::best()).map(|_| ());
     assert_eq!(new(&Config { batch_size: 100, ..small_config() }), Ok(()));
     assert_problem(new(&Config { batch_size: 101, ..small_config() }), &["batch_size", "found 101;", "at most 100"]);
+    let wide = Config { hidden_layers: vec![1 << 20, 1, 1 << 20], batch_size: 100, ..small_config() };
+    assert_problem(new(&wide), &["batch_size in get_config", "100 images, which become", "numbers", "src/main.rs"]);
     // Four tebibytes of weights.
     let enormous = Config { hidden_layers: vec![1 << 20, 1 << 20], ..small_config() };
     assert_problem(new(&enormous), &["hidden_layers in get_config", "weights", "src/main.rs"]);
@@ -370,22 +382,24 @@ fn what_only_the_data_show_is_checked_before_the_first_batch() {
 
 // ---- Training that diverges --------------------------------------------------------------------------------------
 
-fn diverging(config: Config, set: &Dataset, epoch: usize) {
+fn diverging(config: Config, set: &Dataset, epoch: usize, field: &str) {
     let data = Data { train: set.clone(), test: set.clone() };
     let result = train(&config, &data, Kernel::best(), 1, &mut |_| Ok(()));
-    let rate = format!("learning_rate in get_config; {} is", config.learning_rate);
-    assert_problem(result, &[&format!("training, epoch {epoch}:"), &rate, "lower"]);
+    let value = if field == "learning_rate" { config.learning_rate } else { config.weight_decay };
+    let field = format!("lower {field} in get_config; {value:?} is");
+    assert_problem(result, &[&format!("training, epoch {epoch}:"), &field]);
 }
 
 #[test]
-fn training_that_diverges_names_the_epoch_and_the_learning_rate() {
+fn training_that_diverges_names_the_epoch_and_what_is_likely_too_high() {
     let set = pictures(100, 3, 5, 10);
     for learning_rate in [1e30, 1e38, f32::MAX] {
-        diverging(Config { learning_rate, ..small_config() }, &set, 1);
+        diverging(Config { learning_rate, ..small_config() }, &set, 1, "learning_rate");
     }
     // A batch's loss is that before its update: of a single batch, only the weights tell.
-    diverging(Config { learning_rate: f32::MAX, batch_size: 100, epochs: 1, ..small_config() }, &set, 1);
+    let one_batch = Config { learning_rate: f32::MAX, batch_size: 100, epochs: 1, ..small_config() };
+    diverging(one_batch, &set, 1, "learning_rate");
     // Weights that double and change their sign with every iteration are beyond f32 after some 128 of them.
     let decay = Config { learning_rate: 1.0, weight_decay: 3.0, batch_size: 2, epochs: 9, ..small_config() };
-    diverging(Config { schedule: mnist_mlp::training::schedule::Schedule::Constant, ..decay }, &set, 3);
+    diverging(Config { schedule: mnist_mlp::training::schedule::Schedule::Constant, ..decay }, &set, 3, "weight_decay");
 }

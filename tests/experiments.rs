@@ -296,6 +296,14 @@ fn what_the_program_is_not_made_for_gets_one_message() {
         assert_eq!((output.status.code(), error.lines().count()), (Some(1), 1), "{error}");
         assert!(error.starts_with("error: ") && error.contains(message), "{error}");
     }
+    #[cfg(unix)]
+    {
+        let not_unicode = std::os::unix::ffi::OsStrExt::from_bytes(b"xavier-\xff");
+        let output = command(folder, &[]).arg::<&std::ffi::OsStr>(not_unicode).output().expect("the program");
+        assert_eq!((output.status.code(), text(&output.stderr).lines().count()), (Some(1), 1));
+    }
+    let output = program(folder, &["--report"]);
+    assert!(output.status.code() == Some(1) && text(&output.stderr).contains("results: found no run"));
     assert!(!folder.join("results").exists());
 }
 

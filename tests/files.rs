@@ -609,19 +609,24 @@ fn sound_files_are_read_plain_or_gzipped_whatever_their_name() {
     }
 }
 
+/// The file of that name in the folder, as training reads it.
+fn read(folder: &Path, name: &str, dimensions: usize) -> mnist_mlp::error::Result<Idx> {
+    idx::read_file(&idx::find(folder, name)?, dimensions)
+}
+
 #[test]
 fn the_plain_file_is_taken_before_the_gzipped_one() {
     let folder = Folder::new("both");
     folder.file("labels.gz", &real_gzip(&folder, &idx_bytes(&[1], &[1]), 6));
-    assert_eq!(idx::read(&folder.0, "labels", 1).unwrap().data, [1]);
+    assert_eq!(read(&folder.0, "labels", 1).unwrap().data, [1]);
     folder.file("labels", &idx_bytes(&[1], &[2]));
-    assert_eq!(idx::read(&folder.0, "labels", 1).unwrap().data, [2]);
+    assert_eq!(read(&folder.0, "labels", 1).unwrap().data, [2]);
 }
 
 #[test]
 fn a_missing_file_or_folder_says_what_to_put_there() {
     let folder = Folder::new("missing");
-    let message = |path: &Path| idx::read(path, "train-labels-idx1-ubyte", 1).unwrap_err().to_string();
+    let message = |path: &Path| read(path, "train-labels-idx1-ubyte", 1).unwrap_err().to_string();
     let name = folder.0.join("train-labels-idx1-ubyte");
     assert_says(&message(&folder.0), &[name.to_str().unwrap(), ".gz", "neither", "put the file there"]);
     let nowhere = folder.0.join("nowhere");
@@ -663,7 +668,7 @@ fn broken_idx_files_are_refused() {
     assert_refused(&folder.file("empty.gz", &real_gzip(&folder, b"", 6)), 3, &["only 0 bytes", "within the header"]);
     fs::create_dir(folder.0.join("inner")).unwrap();
     assert_refused(&folder.0.join("inner"), 3, &["a folder", "expected an IDX file"]);
-    assert_says(&idx::read(&folder.0, "inner", 3).unwrap_err().to_string(), &["inner", "a folder"]);
+    assert_says(&read(&folder.0, "inner", 3).unwrap_err().to_string(), &["inner", "a folder"]);
 }
 
 #[test]
@@ -744,8 +749,8 @@ fn the_files_of_mnist_are_themselves() {
         ("train", 60_000, [5, 0, 4, 1, 9], [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949], 33.32),
         ("t10k", 10_000, [7, 2, 1, 0, 4], [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009], 33.79),
     ] {
-        let images = idx::read(&folder, &format!("{set}-images-idx3-ubyte"), 3).unwrap();
-        let labels = idx::read(&folder, &format!("{set}-labels-idx1-ubyte"), 1).unwrap();
+        let images = read(&folder, &format!("{set}-images-idx3-ubyte"), 3).unwrap();
+        let labels = read(&folder, &format!("{set}-labels-idx1-ubyte"), 1).unwrap();
         assert_eq!(images.dims, [count, 28, 28]);
         assert_eq!(labels.dims, [count]);
         assert_eq!(images.data.len(), count * 784);

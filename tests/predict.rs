@@ -132,7 +132,7 @@ fn a_model_without_metadata_takes_any_images_with_as_many_pixels() {
 fn wrong_arguments_are_refused() {
     let folder = place("arguments");
     for arguments in [&[][..], &["model"], &["model", "images", "labels", "more"]] {
-        let found = format!("the command line: found {} arguments", arguments.len());
+        let found = format!("the number of arguments: found {};", arguments.len());
         folder.refuses(arguments, &[&found, "MODEL IMAGES [LABELS]", "--help"]);
     }
 }

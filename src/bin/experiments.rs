@@ -35,7 +35,7 @@ of them, makes the tables and figures there.
 ";
 
 fn main() -> ExitCode {
-    session::exit_code(parse(std::env::args().skip(1)).and_then(run))
+    session::exit_code(parse(session::arguments()).and_then(run))
 }
 
 /// What the command line asks for.

@@ -3,7 +3,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::data::gzip::{self, Flaw};
 use crate::error::{Error, Result};
@@ -25,10 +25,11 @@ pub struct Idx {
     pub data: Vec<u8>,
 }
 
-/// Reads `folder/name`, or `folder/name.gz` where that does not exist, as [`read_file`] does.
+/// `folder/name`, or `folder/name.gz` where that does not exist.
 ///
-/// An error if neither is there, or the folder itself is missing.
-pub fn read(folder: &Path, name: &str, dimensions: usize) -> Result<Idx> {
+/// # Errors
+/// If neither is there, or the folder itself is missing.
+pub fn find(folder: &Path, name: &str) -> Result<PathBuf> {
     let no_folder = |found| {
         let next = "put train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-images-idx3-ubyte and \
                     t10k-labels-idx1-ubyte there, each plain or as .gz (a fresh clone has them in raw_data)";
@@ -41,10 +42,10 @@ pub fn read(folder: &Path, name: &str, dimensions: usize) -> Result<Idx> {
         Err(error) => return Err(Error::reading(folder, &error)),
     }
     let plain = folder.join(name);
-    for path in [&plain, &folder.join(format!("{name}.gz"))] {
+    for path in [plain.clone(), folder.join(format!("{name}.gz"))] {
         // Where one can't tell whether the file is there, trying to read it says why.
         if !matches!(path.try_exists(), Ok(false)) {
-            return read_file(path, dimensions);
+            return Ok(path);
         }
     }
     let next = "put the file there, or check the folder's name";

@@ -160,7 +160,7 @@ fn schedule(
             (false, false) => DOES_NOT_HOLD,
         }),
         conclusion: format!(
-            "The order depends on the initialisation: from the best mean to the worst, {} with Normal and {} with Xavier.",
+            "The order, from the best mean to the worst: {} with Normal; {} with Xavier.",
             runs.order("normal"),
             runs.order("xavier")
         ),
@@ -329,5 +329,5 @@ fn error(difference: Spread) -> String {
 
 /// What follows from a claim that holds; the same words would be wrong of one that does not.
 fn if_it_holds(verdict: &str, conclusion: &str) -> String {
-    if verdict == HOLDS { conclusion.into() } else { "That one run is not the rule.".into() }
+    if verdict.starts_with(HOLDS) { conclusion.into() } else { "That one run is not the rule.".into() }
 }

@@ -87,7 +87,14 @@ pub fn sweep(jobs: &[Job], data: &Data, folder: &Path, workers: usize) -> Result
     thread::scope(|scope| {
         for _ in 0..workers.min(jobs.len()) {
             let (queue, sender) = (&queue, sender.clone());
-            scope.spawn(move || work(jobs, queue, data, &sender));
+            thread::Builder::new().spawn_scoped(scope, move || work(jobs, queue, data, &sender)).map_err(|error| {
+                Error::new(
+                    "--workers",
+                    format!("a thread that the system refuses ({error})"),
+                    "as many as it gives",
+                    "lower it",
+                )
+            })?;
         }
         drop(sender);
         // When this returns, the receiver is gone, and the workers end with their epoch.
@@ -114,7 +121,7 @@ fn work(jobs: &[Job], queue: &Mutex<impl Iterator<Item = usize>>, data: &Data, s
 fn collect(jobs: &[Job], receiver: Receiver<Message>, folder: &Path) -> Result<()> {
     let mut console = Console::default();
     let width = jobs.iter().map(|job| job.experiment.name.len()).max().unwrap_or(0).max("experiment".len());
-    console.line(&format!("{:width$}  seed  train accuracy  test accuracy  best (epoch)  seconds", "experiment"))?;
+    console.line(&format!("{:width$}  seed   train    test  best (epoch)  seconds", "experiment"))?;
     let start = Instant::now();
     let all_epochs: usize = jobs.iter().map(|job| job.experiment.config.epochs).sum();
     let (mut epochs, mut done, mut failure) = (0, 0, None);
@@ -131,7 +138,7 @@ fn collect(jobs: &[Job], receiver: Receiver<Message>, folder: &Path) -> Result<(
                         run.write(folder)?;
                         let (best, epoch) = run.best_test_accuracy();
                         console.line(&format!(
-                            "{:width$}  {:4}  {:14.4}  {:13.4}  {best:.4} ({epoch:3})  {:7.1}",
+                            "{:width$}  {:4}  {:6.4}  {:6.4}  {best:.4} ({epoch:3})  {:7.1}",
                             run.experiment,
                             run.seed,
                             run.train_accuracy,

@@ -83,6 +83,9 @@ const MARKS: [&str; 2] = ["<!-- from results, by `experiments --report`: begin -
 pub fn report(folder: &Path, experiments: &[Experiment]) -> Result<()> {
     let names: Vec<&str> = experiments.iter().map(|experiment| experiment.name).collect();
     let runs = runs::read_all(folder, &names)?;
+    if runs.is_empty() {
+        return Err(Error::new(folder.display(), "no run", "the files of at least one", "run make experiments first"));
+    }
     let files = files(experiments, &runs, &text_of(&folder.join("learning-rates.csv"))?);
     for (name, content) in &files {
         output::write_whole(&folder.join(name), content.as_bytes())?;
@@ -255,9 +258,9 @@ fn rates(learning_rates: &str) -> String {
         "\n## The learning rate of the mean squared error\n\n\
          The error is the mean over the ten classes, and its gradient passes the softmax: where all probabilities are \
          still 0.1 it is 0.2 · 0.1 = 1/50 of cross-entropy's, so a rate near 50 · 0.02 = 1 is the place to look. The rate \
-         is the one with the highest mean in the scan below, 0.5. The scan has not seen the test set: the last 10,000 training images were held out, and the seeds are other \
-         ones (101 to 103). Cross-entropy keeps the coursework's 0.02, the best for it in the scan too. Final \
-         accuracy on the images held out (`tests/learning_rates.rs` makes this):\n\n",
+         is the one with the highest mean in the scan below, 0.5. The scan has not seen the test set: the last 10,000 \
+         training images were held out, and the seeds are other ones (101 to 103). Cross-entropy keeps the coursework's \
+         0.02, the best for it in the scan too. Final accuracy on the images held out (`tests/learning_rates.rs` makes this):\n\n",
     );
     for (i, line) in learning_rates.lines().enumerate() {
         section += &format!("| {} |\n", line.replace(',', " | ").replace('_', " "));

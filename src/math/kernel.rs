@@ -72,7 +72,8 @@ impl fmt::Display for Kernel {
     }
 }
 
-/// Work that is written once and compiled for each instruction set. Mark `run` and all that it calls
+/// Work that is written once and compiled for each instruction set. It is given an `S` by [`Kernel::run`] alone, since
+/// nobody else can name one, so that the processor has it whenever `run` is called. Mark `run` and all that it calls
 /// `#[inline(always)]`: what is not inlined is compiled for the oldest processor.
 pub trait Operation {
     /// What the work returns.
@@ -123,7 +124,7 @@ impl Operation for Peak {
     #[inline(always)]
     fn run<S: Simd>(self) -> f64 {
         const CHAINS: usize = 12;
-        // SAFETY: no memory is touched.
+        // SAFETY: no memory is touched, and the processor has S: see `Operation`.
         unsafe {
             let (a, b) = (S::splat(black_box(0.5)), S::splat(black_box(0.25)));
             let mut acc = [S::splat(0.0); CHAINS];

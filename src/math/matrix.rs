@@ -22,9 +22,15 @@ pub struct Matrix {
 
 impl Matrix {
     /// `rows × columns` zeros.
+    ///
+    /// # Panics
+    /// If `rows · columns` is more than can be numbered: the products rely on that.
     pub fn zeros(rows: usize, columns: usize) -> Self {
-        let flat = vec![0.0; rows * columns + LINE / size_of::<f32>()];
-        let start = flat.as_ptr().align_offset(LINE);
+        const SPARE: usize = LINE / size_of::<f32>();
+        let count = rows.checked_mul(columns).expect("as many numbers as can be numbered");
+        let flat = vec![0.0; count + SPARE];
+        // Where the line cannot be found, which it always can, the matrix is slow but right.
+        let start = flat.as_ptr().align_offset(LINE).min(SPARE);
         Matrix { rows, columns, flat, start }
     }
 
@@ -72,7 +78,7 @@ impl Matrix {
     /// Makes this a matrix of `rows × columns` in the memory it has, or in new memory if that is too little. What the
     /// numbers are afterwards is not said: a buffer that is about to be filled.
     pub fn reshape(&mut self, rows: usize, columns: usize) {
-        if self.start + rows * columns <= self.flat.len() {
+        if rows.checked_mul(columns).is_some_and(|count| self.start + count <= self.flat.len()) {
             (self.rows, self.columns) = (rows, columns);
         } else {
             *self = Matrix::zeros(rows, columns);
@@ -103,7 +109,7 @@ impl PartialEq for Matrix {
 }
 
 /// `C ← β·C + A·B` with `A: m × k`, `B: k × n`, `C: m × n`. Each element is `β·c`, then one multiply-add for each `k` in
-/// order, so its bits do not depend on the shapes around it.
+/// order, so its bits do not depend on the shapes around it. C is read where β is 0 too: 0 · NaN is NaN.
 ///
 /// # Panics
 /// If the shapes do not fit; so do the two below.

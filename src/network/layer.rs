@@ -7,7 +7,7 @@ use crate::math::rng::Rng;
 /// Where weights and biases start (§3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Initialisation {
-    /// All zero: every unit of a layer stays the same as the others, so nothing is learnt.
+    /// All zero: the units of a layer stay equal, so it can do no more than a single unit.
     Zero,
     /// N(0, 0.02²).
     Normal,
@@ -59,7 +59,8 @@ impl Linear {
     }
 
     /// One step of gradient descent with weight decay (§6), where Xᵀ·D = ∂L/∂W and the sum of D's rows = ∂L/∂b:
-    /// `W ← W − lr·(Xᵀ·D + λ·W) = (1 − lr·λ)·W + Xᵀ·(−lr·D)`, which is one product; `b ← b − lr·Σ D`. `shrink` is lr·λ.
+    /// `W ← W − lr·(Xᵀ·D + λ·W) = (1 − lr·λ)·W + Xᵀ·(−lr·D)`, which is one product; `b ← b − lr·Σ D`. `shrink` is lr·λ, of one
+    /// iteration or gathered from many.
     ///
     /// D, `batch × fan_out`, is scaled to −lr·D on the way.
     pub fn update(&mut self, kernel: Kernel, input: &Matrix, gradient: &mut Matrix, learning_rate: f32, shrink: f32) {

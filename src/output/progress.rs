@@ -1,6 +1,7 @@
 //! What a command shows while it works: lasting lines everywhere, one live line on a terminal.
 
 use std::io::{self, IsTerminal, Write};
+use std::mem;
 use std::time::{Duration, Instant};
 
 use crate::error::{Error, Result};
@@ -12,13 +13,15 @@ const REFRESH: Duration = Duration::from_millis(100);
 #[derive(Debug)]
 pub struct Console {
     is_terminal: bool,
-    /// When the live line was last drawn, if one is there.
-    live_since: Option<Instant>,
+    /// When the live line was last drawn, or when it all began: an estimate takes a moment to be one.
+    drawn: Instant,
+    /// Whether a live line is there.
+    is_live: bool,
 }
 
 impl Default for Console {
     fn default() -> Self {
-        Console { is_terminal: io::stdout().is_terminal(), live_since: None }
+        Console { is_terminal: io::stdout().is_terminal(), drawn: Instant::now(), is_live: false }
     }
 }
 
@@ -28,7 +31,7 @@ impl Console {
     /// # Errors
     /// What standard output says; [`Error::ClosedPipe`] if nobody reads it any more.
     pub fn line(&mut self, text: &str) -> Result<()> {
-        let clear = if self.live_since.take().is_some() { "\r\x1b[K" } else { "" };
+        let clear = if mem::take(&mut self.is_live) { "\r\x1b[K" } else { "" };
         print(&format!("{clear}{text}\n"))
     }
 
@@ -37,11 +40,20 @@ impl Console {
     /// # Errors
     /// As [`Console::line`].
     pub fn live(&mut self, text: impl FnOnce() -> String) -> Result<()> {
-        if !self.is_terminal || self.live_since.is_some_and(|since| since.elapsed() < REFRESH) {
+        if !self.is_terminal || self.drawn.elapsed() < REFRESH {
             return Ok(());
         }
-        self.live_since = Some(Instant::now());
+        (self.drawn, self.is_live) = (Instant::now(), true);
         print(&format!("\r{}\x1b[K", text()))
+    }
+}
+
+/// Takes the live line away, so that an error message does not begin in it.
+impl Drop for Console {
+    fn drop(&mut self) {
+        if self.is_live {
+            print("\r\x1b[K").ok();
+        }
     }
 }
 

@@ -159,7 +159,8 @@ impl<const ROWS: usize, const VECTORS: usize, const CUT: bool> Operation for Sha
         let Strip { tiles, width, depth, a, a_row, a_column, mut b, beta, mut c, stride } = self.0;
         for _ in 0..tiles {
             // SAFETY: rows 0..ROWS, columns 0..width and steps 0..depth of each tile lie within the matrices by the
-            // word of whoever made the strip; all vectors are whole but the last, which the mask ends at `width`.
+            // word of whoever made the strip; all vectors are whole but the last, which the mask ends at `width`. The
+            // processor has S: see `Operation`.
             unsafe {
                 let mask = S::mask(width - (VECTORS - 1) * S::LANES);
                 let mut acc = [[S::splat(0.0); VECTORS]; ROWS];

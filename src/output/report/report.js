@@ -430,6 +430,7 @@ function fillConfusion(confusion) {
 }
 
 function fillMistakes(mistakes) {
+  if (!mistakes.length) document.getElementById("mistakes").append("It made none.");
   for (const { index, truth, prediction, probability, pixels } of mistakes) {
     const levels = bytesOf(pixels);
     const picture = imageCanvas(columns, rows, (i) => grey(levels[i]));

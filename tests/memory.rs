@@ -1,0 +1,34 @@
+//! Small products of every kind, on every kernel: what [Miri](https://github.com/rust-lang/miri) can follow within a few
+//! minutes (`make miri`), to see that the kernels touch nothing but their matrices.
+
+use mnist_mlp::math::kernel::Kernel;
+use mnist_mlp::math::matrix::{Matrix, matmul, matmul_transposed_a, matmul_transposed_b, transpose};
+
+/// Small whole numbers, so that no product rounds and all kernels have the same sums.
+fn numbers(rows: usize, columns: usize) -> Matrix {
+    Matrix::from_vec(rows, columns, (0..rows * columns).map(|i| (i % 13) as f32 - 6.0).collect())
+}
+
+#[test]
+fn the_products_touch_nothing_but_their_matrices() {
+    // Without one of the sizes; with one number; whole tiles and tiles that are cut off, of all kernels; two blocks of k.
+    for (m, n, k) in [(0, 3, 2), (3, 0, 2), (7, 17, 0), (1, 1, 1), (9, 35, 3), (7, 16, 66), (12, 50, 2)] {
+        let (a, b) = (numbers(m, k), numbers(k, n));
+        let (mut a_transposed, mut b_transposed) = (Matrix::default(), Matrix::default());
+        transpose(&a, &mut a_transposed);
+        transpose(&b, &mut b_transposed);
+        let term = |i: usize, j: usize| (0..k).map(|l| a.row(i)[l] * b.row(l)[j]).sum::<f32>();
+        let expected: Vec<f32> = (0..m * n).map(|at| 0.5 + term(at / n, at % n)).collect();
+        for kernel in Kernel::supported() {
+            let halves = || Matrix::from_vec(m, n, vec![0.5; m * n]);
+            let mut products = [halves(), halves(), halves()];
+            let [plain, by_a, by_b] = &mut products;
+            matmul(kernel, &a, &b, 1.0, plain);
+            matmul_transposed_a(kernel, &a_transposed, &b, 1.0, by_a);
+            matmul_transposed_b(kernel, &a, &b_transposed, 1.0, by_b, &mut Matrix::default());
+            for product in products {
+                assert_eq!(product.data(), expected, "{kernel}, {m} × {k} · {k} × {n}");
+            }
+        }
+    }
+}
