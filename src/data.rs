@@ -1,4 +1,4 @@
-//! Labelled images, from the four IDX files to normalised batches (§1).
+//! Labelled images, from the four IDX files to batches (§1).
 
 pub mod gzip;
 pub mod idx;
@@ -10,6 +10,9 @@ use crate::error::{Error, Result};
 use crate::math::kernel::{Kernel, Operation, Simd};
 use crate::math::matrix::{LINE, Matrix};
 use idx::Idx;
+
+/// What normalisation (§1) adds to p/255: (p − 127.5) / 255 = p/255 − ½.
+pub const SHIFT: f32 = -0.5;
 
 /// Grey images of one size. The pixels stay bytes until they are needed: a quarter of the memory of floats.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,27 +68,28 @@ impl Images {
         black_box(numbers.flat_map(|i| self.image(i).iter().step_by(LINE)).fold(0, |sum, byte| sum ^ byte));
     }
 
-    /// `batch ←` the images of those numbers, one a row (`numbers × size`), each pixel normalised to [−0.5, 0.5] by
-    /// (p − 127.5) / 255.
+    /// `batch ←` the images of those numbers, one a row (`numbers × size`), each pixel as p/255. The other half of the
+    /// normalisation, [`SHIFT`], is left to the first layer: the background, four of five pixels of a digit, stays zero
+    /// and can be skipped.
     pub fn gather(&self, kernel: Kernel, numbers: impl ExactSizeIterator<Item = usize>, batch: &mut Matrix) {
         batch.reshape(numbers.len(), self.size());
         for (row, i) in numbers.enumerate() {
-            kernel.run(Normalise { pixels: self.image(i), row: batch.row_mut(row) });
+            kernel.run(Scale { pixels: self.image(i), row: batch.row_mut(row) });
         }
     }
 }
 
-struct Normalise<'a> {
+struct Scale<'a> {
     pixels: &'a [u8],
     row: &'a mut [f32],
 }
 
-impl Operation for Normalise<'_> {
+impl Operation for Scale<'_> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(self) {
         for (x, &p) in self.row.iter_mut().zip(self.pixels) {
-            *x = (f32::from(p) - 127.5) * (1.0 / 255.0);
+            *x = f32::from(p) * (1.0 / 255.0);
         }
     }
 }

@@ -29,8 +29,8 @@ pub struct Network {
 /// What a batch becomes on its way through the network and back. Made once, used for every batch.
 #[derive(Clone, Debug, Default)]
 pub struct Buffers {
-    /// The batch (`batch × fan_in` of the first layer), then what each layer makes of it (`batch × fan_out`): after the
-    /// sigmoid, the last after softmax.
+    /// The batch as [`Images::gather`] leaves it (`batch × fan_in` of the first layer), then what each layer makes of it
+    /// (`batch × fan_out`): after the sigmoid, the last after softmax.
     pub activations: Vec<Matrix>,
     dropouts: Vec<Dropout>,
     /// ∂L/∂Z of the layer at hand, and of the one before.
@@ -65,7 +65,10 @@ impl Network {
         for (l, layer) in self.layers.iter().enumerate() {
             let (inputs, outputs) = buffers.activations.split_at_mut(l + 1);
             let (input, output) = (&inputs[l], &mut outputs[0]);
-            layer.forward(self.kernel, input, output);
+            match l {
+                0 => layer.forward_pixels(self.kernel, input, output, &mut buffers.scratch),
+                _ => layer.forward(self.kernel, input, output),
+            }
             if l == last {
                 self.kernel.run(Softmax(output));
             } else {
@@ -102,7 +105,10 @@ impl Network {
                     dropouts[l - 1].backward(previous);
                 }
             }
-            layer.update(self.kernel, &activations[l], gradient, descent.learning_rate, descent.shrink);
+            match l {
+                0 => layer.update_pixels(self.kernel, &activations[0], gradient, descent, scratch),
+                _ => layer.update(self.kernel, &activations[l], gradient, descent, scratch),
+            }
             std::mem::swap(gradient, previous);
         }
     }

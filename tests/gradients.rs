@@ -85,7 +85,7 @@ fn loss_of_logits(loss: Loss, z: &[f64], label: u8) -> f64 {
 /// images' losses, and λ/2 of the sum of squared weights.
 struct Objective<'a> {
     widths: &'a [usize],
-    images: &'a Matrix,
+    pixels: &'a Matrix,
     labels: &'a [u8],
     /// A mask, `batch × width`, for each hidden layer.
     masks: &'a [Matrix],
@@ -95,7 +95,7 @@ struct Objective<'a> {
 
 impl Objective<'_> {
     fn value(&self, mut parameters: &[f64]) -> f64 {
-        let mut batch: Vec<Vec<f64>> = (0..self.images.rows()).map(|i| widen(self.images.row(i))).collect();
+        let mut batch: Vec<Vec<f64>> = (0..self.pixels.rows()).map(|i| shifted(self.pixels.row(i))).collect();
         let mut penalty = 0.0;
         for (l, pair) in self.widths.windows(2).enumerate() {
             let (weight, rest) = parameters.split_at(pair[0] * pair[1]);
@@ -113,6 +113,17 @@ impl Objective<'_> {
         assert!(parameters.is_empty());
         batch.iter().zip(self.labels).map(|(z, &label)| loss_of_logits(self.loss, z, label)).sum::<f64>() + penalty
     }
+}
+
+/// P in [0, 1.5), every second number a background of 0, so that X = P − ½ (§1) reaches 1: large enough to matter.
+fn random_pixels(rows: usize, columns: usize, seed: u64) -> Matrix {
+    let mut pixels = random_matrix(rows, columns, seed);
+    pixels.data_mut().iter_mut().for_each(|x| *x = 1.5 * x.max(0.0));
+    pixels
+}
+
+fn shifted(pixels: &[f32]) -> Vec<f64> {
+    pixels.iter().map(|&p| f64::from(p) - 0.5).collect()
 }
 
 // ---- The network under test --------------------------------------------------------------------------------------
@@ -136,14 +147,14 @@ fn parameters(network: &Network) -> Vec<f32> {
 /// (W before − W after) / lr of one step.
 fn step(
     network: &Network,
-    images: &Matrix,
+    pixels: &Matrix,
     labels: &[u8],
     loss: Loss,
     mut dropout: Option<(f32, &mut Rng)>,
     descent: Descent,
 ) -> Vec<f32> {
     let (mut after, mut buffers) = (network.clone(), network.buffers());
-    buffers.activations[0] = images.clone();
+    buffers.activations[0] = pixels.clone();
     let drops = dropout.is_some();
     network.forward(&mut buffers, dropout.as_mut().map(|(p, rng)| (*p, &mut **rng)));
     after.backward_and_update(&mut buffers, labels, loss, drops, descent);
@@ -166,7 +177,7 @@ fn masks(p: f32, mut rng: Rng, batch: usize) -> Vec<Matrix> {
 /// Both losses, with and without dropout and decay. The rate is a power of two: dividing by it adds no error.
 #[test]
 fn a_step_of_the_whole_network_goes_down_the_objective() {
-    let (images, labels) = (random_matrix(5, WIDTHS[0], 2), [0, 2, 1, 1, 2]);
+    let (pixels, labels) = (random_pixels(5, WIDTHS[0], 2), [0, 2, 1, 1, 2]);
     for kernel in Kernel::supported() {
         let network = network(kernel);
         for loss in LOSSES {
@@ -177,7 +188,7 @@ fn a_step_of_the_whole_network_goes_down_the_objective() {
                     let weight_decay_64 = f64::from(weight_decay);
                     let objective = Objective {
                         widths: &WIDTHS,
-                        images: &images,
+                        pixels: &pixels,
                         labels: &labels,
                         masks: &masks,
                         loss,
@@ -187,7 +198,7 @@ fn a_step_of_the_whole_network_goes_down_the_objective() {
                     assert!(expected.iter().filter(|g| g.abs() > 0.01).count() > expected.len() / 2, "{expected:?}");
                     let descent = Descent { learning_rate: 0.5, shrink: 0.5 * weight_decay };
                     let dropout = (p > 0.0).then_some((p, &mut rng));
-                    let found = step(&network, &images, &labels, loss, dropout, descent);
+                    let found = step(&network, &pixels, &labels, loss, dropout, descent);
                     assert_near(&format!("{kernel}, {loss:?}, dropout {p}, decay {weight_decay}"), &found, &expected);
                 }
             }
@@ -198,13 +209,13 @@ fn a_step_of_the_whole_network_goes_down_the_objective() {
 /// §2: a batch's gradient is the sum over its images, not their mean. Twice the same image, twice the gradient.
 #[test]
 fn the_gradient_is_summed_over_the_batch() {
-    let (images, labels) = (random_matrix(3, WIDTHS[0], 2), [0, 2, 1]);
+    let (pixels, labels) = (random_pixels(3, WIDTHS[0], 2), [0, 2, 1]);
     let descent = Descent { learning_rate: 0.5, shrink: 0.0 };
     for kernel in Kernel::supported() {
         let network = network(kernel);
         for loss in LOSSES {
             let gradient = |rows: &[usize]| {
-                let data = rows.iter().flat_map(|&i| images.row(i).to_vec()).collect();
+                let data = rows.iter().flat_map(|&i| pixels.row(i).to_vec()).collect();
                 let labels: Vec<u8> = rows.iter().map(|&i| labels[i]).collect();
                 step(&network, &Matrix::from_vec(rows.len(), WIDTHS[0], data), &labels, loss, None, descent)
             };
@@ -220,10 +231,14 @@ fn the_gradient_is_summed_over_the_batch() {
 /// §6: with no gradient, weights shrink by the share lr·λ and biases stay as they are, bit by bit.
 #[test]
 fn decay_is_for_weights_alone() {
-    for kernel in Kernel::supported() {
+    for (kernel, pixels) in Kernel::supported().into_iter().flat_map(|kernel| [(kernel, false), (kernel, true)]) {
         let mut layer = Linear { weight: random_matrix(9, 7, 1), bias: random_matrix(1, 7, 2).data().to_vec() };
         let before = layer.clone();
-        layer.update(kernel, &random_matrix(4, 9, 3), &mut Matrix::zeros(4, 7), 0.5, 0.125);
+        let (x, descent) = (random_matrix(4, 9, 3), Descent { learning_rate: 0.5, shrink: 0.125 });
+        match pixels {
+            false => layer.update(kernel, &x, &mut Matrix::zeros(4, 7), descent, &mut Matrix::default()),
+            true => layer.update_pixels(kernel, &x, &mut Matrix::zeros(4, 7), descent, &mut Matrix::default()),
+        }
         assert_eq!(bits(&layer.bias), bits(&before.bias), "{kernel}");
         let shrunk: Vec<f32> = before.weight.data().iter().map(|w| w * 0.875).collect();
         assert_eq!(layer.weight.data(), shrunk, "{kernel}");
@@ -243,25 +258,35 @@ proptest! {
         let sum = |x: &[f64], weight: &[f64], bias: &[f64]| {
             (0..batch).map(|i| dot(&linear(&x[i * fan_in..][..fan_in], weight, bias), d.row(i))).sum::<f64>()
         };
-        let rows: Vec<f64> = (0..batch).flat_map(|i| linear(&widen(x.row(i)), &weight, &bias)).collect();
-        let by_x = differences(&widen(x.data()), |x| sum(x, &weight, &bias));
-        let by_weight = differences(&weight, |weight| sum(&widen(x.data()), weight, &bias));
-        let by_bias = differences(&bias, |bias| sum(&widen(x.data()), &weight, bias));
-        for kernel in Kernel::supported() {
-            // Buffers that are used again hold something of another shape.
-            let [mut output, mut input_gradient, mut scratch] = [9, 8, 7].map(|rows| random_matrix(rows, 3, 5));
-            layer.forward(kernel, &x, &mut output);
-            assert_near("output", output.data(), &rows);
-            layer.backward(kernel, &d, &mut input_gradient, &mut scratch);
-            assert_near("by the input", input_gradient.data(), &by_x);
-            prop_assert_eq!((input_gradient.rows(), input_gradient.columns()), (batch, fan_in));
-            let mut after = layer.clone();
-            after.update(kernel, &x, &mut d.clone(), 0.5, 0.0);
-            let gradient = |before: &[f32], after: &[f32]| {
-                before.iter().zip(after).map(|(before, after)| (before - after) / 0.5).collect::<Vec<f32>>()
-            };
-            assert_near("by the weight", &gradient(layer.weight.data(), after.weight.data()), &by_weight);
-            assert_near("by the bias", &gradient(&layer.bias, &after.bias), &by_bias);
+        for pixels in [false, true] {
+            let input = if pixels { random_pixels(batch, fan_in, seed ^ 1) } else { x.clone() };
+            let x = if pixels { shifted(input.data()) } else { widen(x.data()) };
+            let rows: Vec<f64> = x.chunks(fan_in).flat_map(|x| linear(x, &weight, &bias)).collect();
+            let by_x = differences(&x, |x| sum(x, &weight, &bias));
+            let by_weight = differences(&weight, |weight| sum(&x, weight, &bias));
+            let by_bias = differences(&bias, |bias| sum(&x, &weight, bias));
+            for kernel in Kernel::supported() {
+                // Buffers that are used again hold something of another shape.
+                let [mut output, mut input_gradient, mut scratch] = [9, 8, 7].map(|rows| random_matrix(rows, 3, 5));
+                let (mut after, mut d) = (layer.clone(), d.clone());
+                layer.backward(kernel, &d, &mut input_gradient, &mut scratch);
+                assert_near("by the input", input_gradient.data(), &by_x);
+                prop_assert_eq!((input_gradient.rows(), input_gradient.columns()), (batch, fan_in));
+                let descent = Descent { learning_rate: 0.5, shrink: 0.0 };
+                if pixels {
+                    layer.forward_pixels(kernel, &input, &mut output, &mut scratch);
+                    after.update_pixels(kernel, &input, &mut d, descent, &mut scratch);
+                } else {
+                    layer.forward(kernel, &input, &mut output);
+                    after.update(kernel, &input, &mut d, descent, &mut scratch);
+                }
+                assert_near("output", output.data(), &rows);
+                let gradient = |before: &[f32], after: &[f32]| {
+                    before.iter().zip(after).map(|(before, after)| (before - after) / 0.5).collect::<Vec<f32>>()
+                };
+                assert_near("by the weight", &gradient(layer.weight.data(), after.weight.data()), &by_weight);
+                assert_near("by the bias", &gradient(&layer.bias, &after.bias), &by_bias);
+            }
         }
     }
 

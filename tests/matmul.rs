@@ -6,7 +6,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use common::{U, numbers, random_matrix};
 use mnist_mlp::math::kernel::Kernel;
-use mnist_mlp::math::matrix::{Matrix, matmul, matmul_transposed_a, matmul_transposed_b, transpose};
+use mnist_mlp::math::matrix::{Matrix, matmul, matmul_sparse, matmul_sparse_transposed_a};
+use mnist_mlp::math::matrix::{matmul_transposed_a, matmul_transposed_b, sum_rows, transpose};
 use proptest::prelude::*;
 
 /// `β·C + A·B` as it is defined: each element `β·c`, then one multiply-add for each `k` in order.
@@ -60,6 +61,40 @@ fn check(a: &Matrix, b: &Matrix, beta: f32, c: &Matrix) {
     }
 }
 
+/// The two forms that skip zeros, on finite numbers of which C has no zero to lose its sign.
+fn check_sparse(a: &Matrix, b: &Matrix, beta: f32, row: &[f32], c: &Matrix) {
+    let a_transposed = naive_transpose(a);
+    for kernel in Kernel::supported() {
+        let mul_add = if kernel.is_fused() { f32::mul_add } else { |a, b, c| a * b + c };
+        let what = |form| format!("{kernel}, {form}, {} × {} × {}, β = {beta}", c.rows(), b.rows(), c.columns());
+        let mut plain = c.clone();
+        matmul_sparse(kernel, a, b, beta, &mut plain);
+        assert_same(&what("A·B, sparse"), &plain, &naive(a, b, beta, c, mul_add));
+        let (mut by_a, mut start) = (c.clone(), c.clone());
+        matmul_sparse_transposed_a(kernel, &a_transposed, b, beta, row, &mut by_a);
+        for i in 0..c.rows() {
+            start.row_mut(i).iter_mut().zip(row).for_each(|(c, &row)| *c = mul_add(beta, *c, row));
+        }
+        assert_same(&what("Aᵀ·B, sparse"), &by_a, &naive(a, b, 1.0, &start, mul_add));
+    }
+}
+
+/// Numbers of which some are zero: single ones, whole rows and whole columns.
+fn sparse_matrix(rows: usize, columns: usize, seed: u64, share: f32) -> Matrix {
+    let (mut matrix, mut number) = (random_matrix(rows, columns, seed), numbers(!seed));
+    let mut zero = || (number() + 1.0) / 2.0 < share;
+    let zero_columns: Vec<bool> = (0..columns).map(|_| zero()).collect();
+    for i in 0..rows {
+        let zero_row = zero();
+        for (x, zero_column) in matrix.row_mut(i).iter_mut().zip(&zero_columns) {
+            if zero() || zero_row || *zero_column {
+                *x = if *x > 0.0 { 0.0 } else { -0.0 };
+            }
+        }
+    }
+    matrix
+}
+
 /// Numbers in [-1, 1), every `one_in`-th on average one that arithmetic treats specially.
 fn special_matrix(rows: usize, columns: usize, seed: u64, one_in: f32) -> Matrix {
     const SPECIAL: [f32; 10] =
@@ -95,6 +130,37 @@ proptest! {
     }
 
     #[test]
+    fn every_kernel_is_the_three_loops_without_the_zeros(
+        (m, n, k) in (0..40usize, 0..70usize, 0..200usize), beta in beta(), seed in any::<u64>(), share in 0.0..1.0_f32
+    ) {
+        let row = random_matrix(1, n, seed ^ 4);
+        let (a, b) = (sparse_matrix(m, k, seed ^ 1, share), random_matrix(k, n, seed ^ 2));
+        check_sparse(&a, &b, beta, row.data(), &readable(beta, random_matrix(m, n, seed ^ 3)));
+    }
+
+    #[test]
+    fn nothing_but_zero_is_zero(seed in any::<u64>(), one_in in 1.0..300.0_f32) {
+        let (row, b, c) = (random_matrix(1, 20, seed ^ 4), random_matrix(70, 20, seed ^ 2), random_matrix(9, 20, seed ^ 3));
+        let mut a = special_matrix(9, 70, seed ^ 1, one_in);
+        a.data_mut().iter_mut().filter(|x| x.is_normal() && x.abs() < 1.0).for_each(|x| *x = 0.0);
+        check_sparse(&a, &b, 1.0, row.data(), &c);
+    }
+
+    #[test]
+    fn the_sum_of_the_rows_is_what_it_says((rows, columns) in (0..20usize, 0..70usize), seed in any::<u64>()) {
+        let a = random_matrix(rows, columns, seed);
+        for kernel in Kernel::supported() {
+            let mut sum = random_matrix(1, columns, !seed).data().to_vec();
+            sum_rows(kernel, &a, &mut sum);
+            for (j, sum) in sum.into_iter().enumerate() {
+                let terms = || (0..rows).map(|i| f64::from(a.row(i)[j]));
+                let bound = rows as f64 * U * terms().map(f64::abs).sum::<f64>();
+                prop_assert!((f64::from(sum) - terms().sum::<f64>()).abs() <= bound, "{} at {}", kernel, j);
+            }
+        }
+    }
+
+    #[test]
     fn infinities_nans_and_subnormals_are_the_three_loops_too(
         (m, n, k) in (0..20usize, 0..40usize, 0..70usize), beta in beta(), seed in any::<u64>(), one_in in 1.0..300.0_f32
     ) {
@@ -113,13 +179,33 @@ proptest! {
     }
 }
 
+/// Where a column of A is zero, B has no numbers: they would show in any step that is taken.
+#[test]
+fn steps_without_a_number_in_a_are_left_out() {
+    for (m, k) in [(1, 1), (1, 64), (6, 65), (16, 130), (17, 784)] {
+        let left_out = |step: usize| step % 3 == 1;
+        let number = |step: usize| if left_out(step) { 0.0 } else { 1.0 };
+        let a = Matrix::from_vec(m, k, (0..m * k).map(|at| number(at % k)).collect());
+        let b = Matrix::from_vec(k, 5, (0..k * 5).map(|at| if left_out(at / 5) { f32::NAN } else { 1.0 }).collect());
+        let expected = vec![(0..k).map(number).sum::<f32>(); m * 5];
+        for kernel in Kernel::supported() {
+            let (mut plain, mut by_a) = (Matrix::zeros(m, 5), Matrix::zeros(m, 5));
+            matmul_sparse(kernel, &a, &b, 1.0, &mut plain);
+            matmul_sparse_transposed_a(kernel, &naive_transpose(&a), &b, 1.0, &[0.0; 5], &mut by_a);
+            assert_eq!([plain.data(), by_a.data()], [&expected[..]; 2], "{kernel}, {m} × {k}");
+        }
+    }
+}
+
 /// Whatever tile the kernels choose, these shapes meet its last row, its last column and its last step, and one beyond.
 #[test]
 fn every_edge_of_every_tile() {
     for m in 0..=17 {
         for n in [0, 1, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 32, 33, 47, 48, 49, 63, 64, 65] {
             for k in [0, 1, 2, 63, 64, 65] {
-                check(&random_matrix(m, k, 1), &random_matrix(k, n, 2), 0.5, &random_matrix(m, n, 3));
+                let (a, b, c) = (random_matrix(m, k, 1), random_matrix(k, n, 2), random_matrix(m, n, 3));
+                check(&a, &b, 0.5, &c);
+                check_sparse(&sparse_matrix(m, k, 1, 0.5), &b, 0.5, random_matrix(1, n, 4).data(), &c);
             }
         }
     }
@@ -171,8 +257,14 @@ fn shapes_that_do_not_fit_are_refused() {
             refused(&|c| matmul(kernel, &a, &b, 0.0, c));
             refused(&|c| matmul_transposed_a(kernel, &at, &b, 0.0, c));
             refused(&|c| matmul_transposed_b(kernel, &a, &bt, 0.0, c, &mut Matrix::default()));
+            refused(&|c| matmul_sparse(kernel, &a, &b, 0.0, c));
+            refused(&|c| matmul_sparse_transposed_a(kernel, &at, &b, 0.0, &vec![0.0; c.columns()], c));
         }
     }
+    let mut c = zeros(2, 5);
+    let row_of_four = || matmul_sparse_transposed_a(Kernel::best(), &zeros(3, 2), &zeros(3, 5), 0.0, &[0.0; 4], &mut c);
+    assert!(catch_unwind(AssertUnwindSafe(row_of_four)).is_err());
+    assert!(catch_unwind(|| sum_rows(Kernel::best(), &zeros(3, 2), &mut [0.0; 3])).is_err());
     assert!(catch_unwind(|| Matrix::from_vec(2, 3, vec![0.0; 5])).is_err());
     assert!(catch_unwind(|| Matrix::zeros(2, 3).fill_rows(&[0.0; 2])).is_err());
 }

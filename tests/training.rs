@@ -6,7 +6,7 @@ use std::collections::HashSet;
 
 use common::{MNIST, SIGMAS, bits, first, fused_kernels, pictures, small_config};
 use mnist_mlp::config::Config;
-use mnist_mlp::data::{Data, Dataset};
+use mnist_mlp::data::{Data, Dataset, SHIFT};
 use mnist_mlp::math::activation::{Sigmoid, Softmax};
 use mnist_mlp::math::kernel::Kernel;
 use mnist_mlp::math::matrix::Matrix;
@@ -210,7 +210,10 @@ fn prediction_is_the_layers_one_after_another() {
             data.test.images.gather(kernel, i..i + 1, &mut x);
             for (l, layer) in network.layers.iter().enumerate() {
                 let mut z = Matrix::default();
-                layer.forward(kernel, &x, &mut z);
+                match l {
+                    0 => layer.forward_pixels(kernel, &x, &mut z, &mut Matrix::default()),
+                    _ => layer.forward(kernel, &x, &mut z),
+                }
                 match l {
                     2 => kernel.run(Softmax(&mut z)),
                     _ => kernel.run(Sigmoid(z.data_mut())),
@@ -394,7 +397,8 @@ fn the_most_likely_class_is_the_first_of_equals() {
 
 // ---- The way in --------------------------------------------------------------------------------------------------
 
-/// §1: (p - 127.5) / 255 for every pixel value p, within two roundings, of the images asked for, in that order.
+/// §1: (p - 127.5) / 255 for every pixel value p, within two roundings of p/255, of the images asked for, in that order;
+/// before the shift the background alone is 0.
 #[test]
 fn pixels_become_numbers_from_minus_a_half_to_a_half() {
     let set = pictures(256, 3, 5, 1);
@@ -407,9 +411,10 @@ fn pixels_become_numbers_from_minus_a_half_to_a_half() {
         assert_eq!((batch.rows(), batch.columns()), (258, 15));
         for (row, &i) in numbers.iter().enumerate() {
             for (x, &p) in batch.row(row).iter().zip(&images.pixels[i * 15..][..15]) {
-                let expected = (f64::from(p) - 127.5) / 255.0;
-                assert!((f64::from(*x) - expected).abs() <= 2.0 * common::U * expected.abs(), "{kernel}: {p} is {x}");
-                assert!((-0.5..=0.5).contains(x), "{kernel}: {p} is {x}");
+                let (found, expected) = (f64::from(*x) + f64::from(SHIFT), (f64::from(p) - 127.5) / 255.0);
+                assert!((found - expected).abs() <= 2.0 * common::U, "{kernel}: {p} is {found}");
+                assert_eq!(*x == 0.0, p == 0, "{kernel}: {p} is {found}");
+                assert!((-0.5..=0.5).contains(&found), "{kernel}: {p} is {found}");
             }
         }
     }

@@ -46,7 +46,7 @@ impl Kernel {
         Kernel::supported()[0]
     }
 
-    /// Whether a multiply-add rounds once; all such kernels give the same bits.
+    /// Whether a multiply-add rounds once; all such kernels give the same bits. [What zeros change](product).
     pub fn is_fused(self) -> bool {
         self != Kernel(InstructionSet::Portable) || Portable::FUSED
     }
@@ -92,7 +92,7 @@ pub trait Simd {
     type Vector: Copy;
     type Mask: Copy;
     const LANES: usize;
-    /// Rows of a tile: with two vectors a row, what the registers hold.
+    /// Rows of a tile: with two vectors a row, what the registers hold. At most `LANES`.
     const TILE_ROWS: usize;
     /// Runs an operation as a function of its own, compiled for this instruction set.
     unsafe fn run<O: Operation>(operation: O) -> O::Output;
@@ -109,6 +109,8 @@ pub trait Simd {
     /// The masked lanes from memory, the others zero.
     unsafe fn load_masked(mask: Self::Mask, from: *const f32) -> Self::Vector;
     unsafe fn store_masked(mask: Self::Mask, to: *mut f32, vector: Self::Vector);
+    /// A bit for each lane, set where the number is not zero.
+    unsafe fn nonzero(a: Self::Vector) -> u32;
     unsafe fn multiply(a: Self::Vector, b: Self::Vector) -> Self::Vector;
     /// `a·b + c`
     unsafe fn multiply_add(a: Self::Vector, b: Self::Vector, c: Self::Vector) -> Self::Vector;

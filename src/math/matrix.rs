@@ -3,7 +3,7 @@
 use std::array::from_fn;
 
 use crate::math::kernel::product::Product;
-use crate::math::kernel::{Kernel, transpose_block};
+use crate::math::kernel::{Kernel, Operation, Simd, transpose_block};
 
 /// The bytes of a cache line, which is also the widest vector.
 pub(crate) const LINE: usize = 64;
@@ -112,18 +112,40 @@ impl PartialEq for Matrix {
 /// order, so its bits do not depend on the shapes around it. C is read where β is 0 too: 0 · NaN is NaN.
 ///
 /// # Panics
-/// If the shapes do not fit; so do the two below.
+/// If the shapes do not fit; so do all below.
 pub fn matmul(kernel: Kernel, a: &Matrix, b: &Matrix, beta: f32, c: &mut Matrix) {
-    assert!(a.columns == b.rows && a.rows == c.rows && b.columns == c.columns);
-    let (m, n, k) = (c.rows, c.columns, b.rows);
-    kernel.run(Product { m, n, k, a: a.data(), transpose_a: false, b: b.data(), beta, c: c.data_mut() });
+    product(kernel, Factor { a, transpose_a: false, mostly_zeros: false }, b, beta, None, c);
+}
+
+/// [`matmul`] for an A that is mostly zeros, which it leaves out where it can: the same as long as B is finite, but for
+/// the sign of a zero.
+pub fn matmul_sparse(kernel: Kernel, a: &Matrix, b: &Matrix, beta: f32, c: &mut Matrix) {
+    product(kernel, Factor { a, transpose_a: false, mostly_zeros: true }, b, beta, None, c);
 }
 
 /// `C ← β·C + Aᵀ·B` with `A: k × m`, `B: k × n`, `C: m × n`.
 pub fn matmul_transposed_a(kernel: Kernel, a: &Matrix, b: &Matrix, beta: f32, c: &mut Matrix) {
-    assert!(a.rows == b.rows && a.columns == c.rows && b.columns == c.columns);
+    product(kernel, Factor { a, transpose_a: true, mostly_zeros: false }, b, beta, None, c);
+}
+
+/// [`matmul_transposed_a`] for an A that is mostly zeros, as [`matmul_sparse`], with `row`, n numbers, added to each row of
+/// C by the multiply-add that scales it by β.
+pub fn matmul_sparse_transposed_a(kernel: Kernel, a: &Matrix, b: &Matrix, beta: f32, row: &[f32], c: &mut Matrix) {
+    product(kernel, Factor { a, transpose_a: true, mostly_zeros: true }, b, beta, Some(row), c);
+}
+
+/// The left factor of a product.
+struct Factor<'a> {
+    a: &'a Matrix,
+    transpose_a: bool,
+    mostly_zeros: bool,
+}
+
+fn product(kernel: Kernel, factor: Factor, b: &Matrix, beta: f32, row: Option<&[f32]>, c: &mut Matrix) {
+    let Factor { a, transpose_a, mostly_zeros } = factor;
     let (m, n, k) = (c.rows, c.columns, b.rows);
-    kernel.run(Product { m, n, k, a: a.data(), transpose_a: true, b: b.data(), beta, c: c.data_mut() });
+    assert!(if transpose_a { a.rows == k && a.columns == m } else { a.rows == m && a.columns == k } && b.columns == n);
+    kernel.run(Product { m, n, k, a: a.data(), transpose_a, mostly_zeros, b: b.data(), beta, row, c: c.data_mut() });
 }
 
 /// `C ← β·C + A·Bᵀ` with `A: m × k`, `B: n × k`, `C: m × n`; `scratch` takes `Bᵀ`.
@@ -153,6 +175,41 @@ pub fn transpose(from: &Matrix, to: &mut Matrix) {
     for i in 0..rows {
         for j in if i < row_end { column_end } else { 0 }..columns {
             to[j * rows + i] = from[i * columns + j];
+        }
+    }
+}
+
+/// `sum ←` the sum of A's rows.
+///
+/// # Panics
+/// If `sum` does not have a number for each column.
+pub fn sum_rows(kernel: Kernel, a: &Matrix, sum: &mut [f32]) {
+    assert_eq!(sum.len(), a.columns);
+    kernel.run(SumRows { rows: a.data(), sum });
+}
+
+struct SumRows<'a> {
+    rows: &'a [f32],
+    sum: &'a mut [f32],
+}
+
+impl Operation for SumRows<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd>(self) {
+        let SumRows { rows, sum } = self;
+        sum.fill(0.0);
+        let columns = sum.len().max(1); // chunks_exact takes no zero
+        // Two rows at a time, so that the sum is read and written half as often.
+        let mut pairs = rows.chunks_exact(2 * columns);
+        for pair in &mut pairs {
+            let (a, b) = pair.split_at(columns);
+            for ((sum, a), b) in sum.iter_mut().zip(a).zip(b) {
+                *sum += a + b;
+            }
+        }
+        for (sum, x) in sum.iter_mut().zip(pairs.remainder()) {
+            *sum += x;
         }
     }
 }

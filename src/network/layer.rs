@@ -1,8 +1,11 @@
 //! The layers that learn or drop out, each with its forward and its backward side by side.
 
+use crate::data::SHIFT;
 use crate::math::kernel::Kernel;
-use crate::math::matrix::{Matrix, matmul, matmul_transposed_a, matmul_transposed_b};
+use crate::math::matrix::{Matrix, matmul, matmul_sparse, matmul_sparse_transposed_a};
+use crate::math::matrix::{matmul_transposed_a, matmul_transposed_b, sum_rows};
 use crate::math::rng::Rng;
+use crate::network::Descent;
 
 /// Where weights and biases start (§3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,26 +55,63 @@ impl Linear {
         matmul(kernel, input, &self.weight, 1.0, output);
     }
 
+    /// [`Linear::forward`] for images, X = P − ½ where P, `batch × fan_in`, is mostly zeros
+    /// ([`gather`](crate::data::Images::gather)): `X·W + b = P·W + (b − ½·ΣW)`, with ΣW the sum of W's rows. `scratch` is
+    /// overwritten.
+    pub fn forward_pixels(&self, kernel: Kernel, pixels: &Matrix, output: &mut Matrix, scratch: &mut Matrix) {
+        scratch.reshape(1, self.bias.len());
+        sum_rows(kernel, &self.weight, scratch.data_mut());
+        for (sum, b) in scratch.data_mut().iter_mut().zip(&self.bias) {
+            *sum = b + SHIFT * *sum;
+        }
+        output.reshape(pixels.rows(), self.bias.len());
+        output.fill_rows(scratch.data());
+        matmul_sparse(kernel, pixels, &self.weight, 1.0, output);
+    }
+
     /// `input_gradient ← D·Wᵀ` = ∂L/∂X, where D = ∂L/∂Z: `batch × fan_out`, input_gradient: `batch × fan_in`.
     pub fn backward(&self, kernel: Kernel, gradient: &Matrix, input_gradient: &mut Matrix, scratch: &mut Matrix) {
         input_gradient.reshape(gradient.rows(), self.weight.rows());
         matmul_transposed_b(kernel, gradient, &self.weight, 0.0, input_gradient, scratch);
     }
 
-    /// One step of gradient descent with weight decay (§6), where Xᵀ·D = ∂L/∂W and the sum of D's rows = ∂L/∂b:
-    /// `W ← W − lr·(Xᵀ·D + λ·W) = (1 − lr·λ)·W + Xᵀ·(−lr·D)`, which is one product; `b ← b − lr·Σ D`. `shrink` is lr·λ, of one
-    /// iteration or gathered from many.
+    /// One step of gradient descent with weight decay (§6), where Xᵀ·D = ∂L/∂W and ΣD, the sum of D's rows, = ∂L/∂b:
+    /// `W ← W − lr·(Xᵀ·D + λ·W) = (1 − lr·λ)·W + Xᵀ·(−lr·D)`, which is one product; `b ← b − lr·ΣD`.
     ///
-    /// D, `batch × fan_out`, is scaled to −lr·D on the way.
-    pub fn update(&mut self, kernel: Kernel, input: &Matrix, gradient: &mut Matrix, learning_rate: f32, shrink: f32) {
-        for d in gradient.data_mut() {
-            *d *= -learning_rate;
-        }
-        matmul_transposed_a(kernel, input, gradient, 1.0 - shrink, &mut self.weight);
-        for i in 0..gradient.rows() {
-            for (b, d) in self.bias.iter_mut().zip(gradient.row(i)) {
-                *b += d;
-            }
+    /// D, `batch × fan_out`, is scaled to −lr·D on the way, and `scratch` overwritten.
+    pub fn update(
+        &mut self,
+        kernel: Kernel,
+        input: &Matrix,
+        gradient: &mut Matrix,
+        descent: Descent,
+        scratch: &mut Matrix,
+    ) {
+        self.update_bias(kernel, gradient, descent, scratch);
+        matmul_transposed_a(kernel, input, gradient, 1.0 - descent.shrink, &mut self.weight);
+    }
+
+    /// [`Linear::update`] for images, X = P − ½ as in [`Linear::forward_pixels`]: Xᵀ·D is Pᵀ·D with −½·ΣD in each row.
+    pub fn update_pixels(
+        &mut self,
+        kernel: Kernel,
+        pixels: &Matrix,
+        gradient: &mut Matrix,
+        descent: Descent,
+        scratch: &mut Matrix,
+    ) {
+        self.update_bias(kernel, gradient, descent, scratch);
+        scratch.data_mut().iter_mut().for_each(|sum| *sum *= SHIFT);
+        matmul_sparse_transposed_a(kernel, pixels, gradient, 1.0 - descent.shrink, scratch.data(), &mut self.weight);
+    }
+
+    /// D becomes −lr·D and `scratch` the sum of its rows, which the bias moves by.
+    fn update_bias(&mut self, kernel: Kernel, gradient: &mut Matrix, descent: Descent, scratch: &mut Matrix) {
+        gradient.data_mut().iter_mut().for_each(|d| *d *= -descent.learning_rate);
+        scratch.reshape(1, self.bias.len());
+        sum_rows(kernel, gradient, scratch.data_mut());
+        for (b, sum) in self.bias.iter_mut().zip(scratch.data()) {
+            *b += sum;
         }
     }
 }

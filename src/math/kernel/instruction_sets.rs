@@ -48,6 +48,7 @@ impl Simd for Portable {
             from_fn(|lane| if lane < count { *from.add(lane) } else { 0.0 });
         store_masked(count: usize, to: *mut f32, vector: [f32; 4]) -> () =
             (0..count).for_each(|lane| *to.add(lane) = vector[lane]);
+        nonzero(a: [f32; 4]) -> u32 = (0..4).map(|lane| u32::from(a[lane] != 0.0) << lane).sum();
         multiply(a: [f32; 4], b: [f32; 4]) -> [f32; 4] = from_fn(|lane| a[lane] * b[lane]);
         multiply_add(a: [f32; 4], b: [f32; 4], c: [f32; 4]) -> [f32; 4] =
             from_fn(|lane| Self::mul_add(a[lane], b[lane], c[lane]));
@@ -62,11 +63,11 @@ pub use x86::{Avx2, Avx512};
 mod x86 {
     use crate::math::kernel::{Operation, Simd};
     use std::arch::x86_64::*;
+    use std::hint::black_box;
 
     pub struct Avx2;
 
     #[target_feature(enable = "avx2,fma")]
-    #[inline(never)]
     fn run_avx2<O: Operation>(operation: O) -> O::Output {
         operation.run::<Avx2>()
     }
@@ -80,8 +81,10 @@ mod x86 {
         const LANES: usize = 8;
         const TILE_ROWS: usize = 6; // of 16 registers, 12 accumulate
         unsafe fn run<O: Operation>(operation: O) -> O::Output {
+            // By its address, so that it stays a function of its own: inlined into one another, the tiles run out of
+            // registers, and beside `target_feature` the compiler (1.95) does not heed `inline(never)`.
             // SAFETY: the processor is the caller's word.
-            unsafe { run_avx2(operation) }
+            unsafe { black_box(run_avx2::<O> as unsafe fn(O) -> O::Output)(operation) }
         }
         functions! {
             splat(number: f32) -> __m256 = _mm256_set1_ps(number);
@@ -90,6 +93,7 @@ mod x86 {
             mask(count: usize) -> __m256i = _mm256_loadu_si256(MASKS.as_ptr().add(8 - count).cast());
             load_masked(mask: __m256i, from: *const f32) -> __m256 = _mm256_maskload_ps(from, mask);
             store_masked(mask: __m256i, to: *mut f32, vector: __m256) -> () = _mm256_maskstore_ps(to, mask, vector);
+            nonzero(a: __m256) -> u32 = _mm256_movemask_ps(_mm256_cmp_ps::<_CMP_NEQ_UQ>(a, _mm256_setzero_ps())) as u32;
             multiply(a: __m256, b: __m256) -> __m256 = _mm256_mul_ps(a, b);
             multiply_add(a: __m256, b: __m256, c: __m256) -> __m256 = _mm256_fmadd_ps(a, b, c);
         }
@@ -98,7 +102,6 @@ mod x86 {
     pub struct Avx512;
 
     #[target_feature(enable = "avx512f,avx2,fma")]
-    #[inline(never)]
     fn run_avx512<O: Operation>(operation: O) -> O::Output {
         operation.run::<Avx512>()
     }
@@ -110,7 +113,7 @@ mod x86 {
         const TILE_ROWS: usize = 8; // of 32 registers, 16 accumulate; 16 rows are two tiles
         unsafe fn run<O: Operation>(operation: O) -> O::Output {
             // SAFETY: the processor is the caller's word.
-            unsafe { run_avx512(operation) }
+            unsafe { black_box(run_avx512::<O> as unsafe fn(O) -> O::Output)(operation) }
         }
         functions! {
             splat(number: f32) -> __m512 = _mm512_set1_ps(number);
@@ -119,6 +122,8 @@ mod x86 {
             mask(count: usize) -> __mmask16 = ((1_u32 << count) - 1) as __mmask16;
             load_masked(mask: __mmask16, from: *const f32) -> __m512 = _mm512_maskz_loadu_ps(mask, from);
             store_masked(mask: __mmask16, to: *mut f32, vector: __m512) -> () = _mm512_mask_storeu_ps(to, mask, vector);
+            nonzero(a: __m512) -> u32 = // any bit but the sign: Miri knows no comparison of floats here
+                u32::from(_mm512_test_epi32_mask(_mm512_castps_si512(a), _mm512_set1_epi32(i32::MAX)));
             multiply(a: __m512, b: __m512) -> __m512 = _mm512_mul_ps(a, b);
             multiply_add(a: __m512, b: __m512, c: __m512) -> __m512 = _mm512_fmadd_ps(a, b, c);
         }

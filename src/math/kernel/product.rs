@@ -25,16 +25,29 @@
 //! the rows of `C`, a strip of tiles at a time; over the tiles of the strip. Nothing is packed: a batch has few rows,
 //! so a copy of `B` would be read too few times to pay for itself.
 //!
+//! # Zeros
+//!
+//! Four of five pixels of a digit are background. Where `A` is said to be mostly zeros, a strip takes only the steps `k` at
+//! which one of its rows has another number: with batches of 16 digits, two of five forward and one of three in the update.
+//!
 //! # The bits
 //!
 //! Each element of `C` is `β·c`, then one fused multiply-add for each `k`, in order. No loop above changes that
 //! order, and a lane is an element, so AVX2, AVX-512 and a naive loop of [`f32::mul_add`] give the same bits. The
 //! portable kernel does so too where the target has a fused multiply-add in every processor (aarch64); elsewhere it
-//! multiplies and adds with two roundings ([`Kernel::is_fused`](super::Kernel::is_fused)), because `mul_add` would be a slow library call.
+//! multiplies and adds with two roundings ([`Kernel::is_fused`](super::Kernel::is_fused)), because `mul_add` would be a
+//! slow library call.
+//!
+//! A step left out would have added `0·b`, which changes nothing but `-0.0` to `0.0`, unless `b` is infinite or no number.
+//! In these two cases it matters which rows share a tile, and so which kernel it is. No weight is infinite in a training
+//! that goes on, and no sum that begins with another number than `-0.0` becomes `-0.0`, short of underflow.
+
+use std::array::from_fn;
+use std::ops::Range;
 
 use super::{Operation, Simd};
 
-/// `C ← β·C + A·B` on flat row-major slices; see the head of this file.
+/// `C ← β·C + A·B` on flat row-major slices, and `row` added to each row of `C`; see the head of this file.
 pub(crate) struct Product<'a> {
     /// Rows of `A` and `C`.
     pub m: usize,
@@ -45,28 +58,30 @@ pub(crate) struct Product<'a> {
     /// `m × k`, or `k × m` if it is to be transposed
     pub a: &'a [f32],
     pub transpose_a: bool,
+    /// Whether to look for steps to leave out.
+    pub mostly_zeros: bool,
     /// `k × n`
     pub b: &'a [f32],
     pub beta: f32,
+    /// `n`; added by the multiply-add that scales `C` by β
+    pub row: Option<&'a [f32]>,
     /// `m × n`
     pub c: &'a mut [f32],
 }
 
-/// Steps of `k` in a block.
-const DEPTH: usize = 64;
+/// Steps of `k` in a block: as many as a u64 has bits.
+const DEPTH: usize = u64::BITS as usize;
 
 impl Operation for Product<'_> {
     type Output = ();
 
     #[inline(always)]
     fn run<S: Simd>(self) {
-        let Product { m, n, k, a, transpose_a, b, beta, c } = self;
-        assert!(a.len() == m * k && b.len() == k * n && c.len() == m * n);
+        let Product { m, n, k, a, transpose_a, mostly_zeros, b, beta, row, c } = self;
+        assert!(a.len() == m * k && b.len() == k * n && c.len() == m * n && row.is_none_or(|row| row.len() == n));
         if m == 0 || n == 0 {
             return;
         }
-        let panels = n / (2 * S::LANES);
-        let j = panels * 2 * S::LANES;
         let tiles = m.div_ceil(S::TILE_ROWS);
         // With k = 0 there is still β·C to compute: one empty block.
         for k0 in (0..k.max(1)).step_by(DEPTH) {
@@ -75,28 +90,23 @@ impl Operation for Product<'_> {
                 let rows = (m - i).div_ceil(tiles - tile); // 16 rows by 6: 6, 5, 5
                 let (a_row, a_column) = if transpose_a { (1, m) } else { (k, 1) };
                 let strip = Strip {
-                    tiles: panels,
-                    width: 2 * S::LANES,
-                    depth: DEPTH.min(k - k0),
+                    rows,
+                    columns: 0..n,
                     a: a.as_ptr().wrapping_add(i * a_row + k0 * a_column), // beyond an empty A where k = 0
                     a_row,
                     a_column,
+                    steps: u64::MAX.unbounded_shr(DEPTH.saturating_sub(k - k0) as u32),
                     b: b[k0 * n..].as_ptr(),
                     beta: if k0 == 0 { beta } else { 1.0 },
+                    row: row.filter(|_| k0 == 0).map(<[f32]>::as_ptr),
                     c: c[i * n..].as_mut_ptr(),
                     stride: n,
                 };
-                // SAFETY: the strip is rows i.. of A and C, all columns of B and C, and steps k0.. of k, first by whole
-                // tiles, then by one that is cut off. All end within m, n and k, and the slices are as long (asserted).
+                // SAFETY: the strip is rows i.. of A and C, all columns of B and C, and steps k0.. of k. All end within m,
+                // n and k, and the slices are as long (asserted).
                 unsafe {
-                    match n - j {
-                        0 => (),
-                        width if width > S::LANES => strip.cut(j, width).run::<S, 2, true>(rows),
-                        width => strip.cut(j, width).run::<S, 1, true>(rows),
-                    }
-                    if panels > 0 {
-                        strip.run::<S, 2, false>(rows);
-                    }
+                    let steps = if mostly_zeros { strip.nonzero::<S>() } else { strip.steps };
+                    Strip { steps, ..strip }.run::<S>();
                 }
                 i += rows;
             }
@@ -104,37 +114,68 @@ impl Operation for Product<'_> {
     }
 }
 
-/// Tiles of `C` side by side: each `width` columns of the same few rows, made in `depth` steps of `k`.
-#[derive(Clone, Copy)]
+/// Tiles of `C` side by side: some columns of the same few rows, made in some steps of `k`.
+#[derive(Clone)]
 struct Strip {
-    tiles: usize,
-    width: usize,
-    depth: usize,
+    rows: usize,
+    columns: Range<usize>,
     a: *const f32,
     a_row: usize,
     a_column: usize,
+    /// A bit for each step to take.
+    steps: u64,
     b: *const f32,
     beta: f32,
+    row: Option<*const f32>,
     c: *mut f32,
     /// How far apart the rows of `B` and of `C` are.
     stride: usize,
 }
 
-/// A strip with the shape of its tiles, which is a constant: rows, vectors in a row, and whether the last vector is cut
-/// off.
-struct Shaped<const ROWS: usize, const VECTORS: usize, const CUT: bool>(Strip);
-
 impl Strip {
-    /// The strip's last tile, of fewer columns than the others.
-    fn cut(self, j: usize, width: usize) -> Strip {
-        Strip { tiles: 1, width, b: self.b.wrapping_add(j), c: self.c.wrapping_add(j), ..self }
+    /// The steps at which a row of `A` has a number other than zero.
+    #[inline(always)]
+    unsafe fn nonzero<S: Simd>(&self) -> u64 {
+        const { assert!(S::TILE_ROWS <= S::LANES) }; // for S::mask(rows)
+        let Strip { rows, steps, a, a_row, a_column, .. } = *self;
+        let depth = steps.count_ones() as usize;
+        // SAFETY: rows and steps lie within A by the word of whoever made the strip. The processor has S: see `Operation`.
+        let nonzero = |count, at| u64::from(unsafe { S::nonzero(S::load_masked(S::mask(count), a.add(at))) });
+        match a_row {
+            1 => (0..depth).fold(0, |steps, k| steps | u64::from(nonzero(rows, k * a_column) != 0) << k),
+            _ => (0..depth).step_by(S::LANES).fold(0, |steps, k| {
+                (0..rows).fold(steps, |steps, r| steps | nonzero(S::LANES.min(depth - k), r * a_row + k) << k)
+            }),
+        }
+    }
+
+    /// A tile that is cut off, if the columns are no multiple of its width, and whole ones.
+    #[inline(always)]
+    unsafe fn run<S: Simd>(self) {
+        if self.steps == 0 && self.beta == 1.0 && self.row.is_none() {
+            return; // C ← C
+        }
+        let end = self.columns.end;
+        let cut = end - end % (2 * S::LANES);
+        // SAFETY: both parts lie within the strip.
+        unsafe {
+            let rest = Strip { columns: cut..end, ..self.clone() };
+            match end - cut {
+                0 => (),
+                columns if columns > S::LANES => rest.shaped::<S, 2, true>(),
+                _ => rest.shaped::<S, 1, true>(),
+            }
+            if cut > 0 {
+                Strip { columns: 0..cut, ..self }.shaped::<S, 2, false>();
+            }
+        }
     }
 
     #[inline(always)]
-    unsafe fn run<S: Simd, const VECTORS: usize, const CUT: bool>(self, rows: usize) {
+    unsafe fn shaped<S: Simd, const VECTORS: usize, const CUT: bool>(self) {
         // SAFETY: the caller's strip lies within its matrices, whatever the way it is computed.
         unsafe {
-            match rows {
+            match self.rows {
                 1 => S::run(Shaped::<1, VECTORS, CUT>(self)),
                 2 => S::run(Shaped::<2, VECTORS, CUT>(self)),
                 3 => S::run(Shaped::<3, VECTORS, CUT>(self)),
@@ -143,66 +184,61 @@ impl Strip {
                 6 if S::TILE_ROWS >= 6 => S::run(Shaped::<6, VECTORS, CUT>(self)),
                 7 if S::TILE_ROWS >= 7 => S::run(Shaped::<7, VECTORS, CUT>(self)),
                 8 if S::TILE_ROWS >= 8 => S::run(Shaped::<8, VECTORS, CUT>(self)),
-                _ => unreachable!("a tile of {rows} rows"),
+                rows => unreachable!("a tile of {rows} rows"),
             }
         }
     }
 }
+
+/// A strip with the shape of its tiles, which is a constant: rows, vectors in a row, and whether the last vector is cut
+/// off.
+struct Shaped<const ROWS: usize, const VECTORS: usize, const CUT: bool>(Strip);
 
 /// The inner loop: everything above only decides what it is given.
 impl<const ROWS: usize, const VECTORS: usize, const CUT: bool> Operation for Shaped<ROWS, VECTORS, CUT> {
     type Output = ();
 
     #[inline(always)]
-    #[allow(clippy::needless_range_loop)] // r, v and k are the formula's own
     fn run<S: Simd>(self) {
-        let Strip { tiles, width, depth, a, a_row, a_column, mut b, beta, mut c, stride } = self.0;
-        for _ in 0..tiles {
-            // SAFETY: rows 0..ROWS, columns 0..width and steps 0..depth of each tile lie within the matrices by the
+        let Strip { columns, steps, a, a_row, a_column, b, beta, row, c, stride, .. } = self.0;
+        let width = if CUT { columns.len() } else { VECTORS * S::LANES };
+        for j in columns.step_by(width) {
+            // SAFETY: rows 0..ROWS, columns j..j + width and the steps of each tile lie within the matrices by the
             // word of whoever made the strip; all vectors are whole but the last, which the mask ends at `width`. The
             // processor has S: see `Operation`.
             unsafe {
+                let (b, c) = (b.wrapping_add(j), c.add(j)); // beyond an empty B where k = 0
                 let mask = S::mask(width - (VECTORS - 1) * S::LANES);
-                let mut acc = [[S::splat(0.0); VECTORS]; ROWS];
-                for r in 0..ROWS {
-                    for v in 0..VECTORS {
-                        let c = c.add(r * stride + v * S::LANES);
-                        acc[r][v] = if CUT && v == VECTORS - 1 { S::load_masked(mask, c) } else { S::load(c) };
-                    }
+                let load = |from: *const f32, v: usize| {
+                    let from = from.add(v * S::LANES);
+                    if CUT && v == VECTORS - 1 { S::load_masked(mask, from) } else { S::load(from) }
+                };
+                let mut acc: [[_; VECTORS]; ROWS] = from_fn(|r| from_fn(|v| load(c.add(r * stride), v)));
+                if let Some(row) = row {
+                    let (beta, row): (_, [_; VECTORS]) = (S::splat(beta), from_fn(|v| load(row.add(j), v)));
+                    acc = acc.map(|c| from_fn(|v| S::multiply_add(beta, c[v], row[v])));
+                } else if beta != 1.0 {
+                    acc = acc.map(|c| c.map(|c| S::multiply(S::splat(beta), c)));
                 }
-                if beta != 1.0 {
-                    for r in 0..ROWS {
-                        for v in 0..VECTORS {
-                            acc[r][v] = S::multiply(S::splat(beta), acc[r][v]);
-                        }
-                    }
-                }
-                for k in 0..depth {
-                    let mut b_row = [S::splat(0.0); VECTORS];
-                    for v in 0..VECTORS {
-                        let b = b.add(k * stride + v * S::LANES);
-                        b_row[v] = if CUT && v == VECTORS - 1 { S::load_masked(mask, b) } else { S::load(b) };
-                    }
-                    for r in 0..ROWS {
+                let mut left = steps;
+                while left != 0 {
+                    let k = left.trailing_zeros() as usize;
+                    left &= left - 1;
+                    let b: [_; VECTORS] = from_fn(|v| load(b.add(k * stride), v));
+                    for (r, acc) in acc.iter_mut().enumerate() {
                         let a = S::splat(*a.add(r * a_row + k * a_column));
-                        for v in 0..VECTORS {
-                            acc[r][v] = S::multiply_add(a, b_row[v], acc[r][v]);
+                        for (acc, b) in acc.iter_mut().zip(b) {
+                            *acc = S::multiply_add(a, b, *acc);
                         }
                     }
                 }
-                for r in 0..ROWS {
-                    for v in 0..VECTORS {
-                        let c = c.add(r * stride + v * S::LANES);
-                        if CUT && v == VECTORS - 1 {
-                            S::store_masked(mask, c, acc[r][v])
-                        } else {
-                            S::store(c, acc[r][v])
-                        }
+                for (r, acc) in acc.into_iter().enumerate() {
+                    for (v, acc) in acc.into_iter().enumerate() {
+                        let to = c.add(r * stride + v * S::LANES);
+                        if CUT && v == VECTORS - 1 { S::store_masked(mask, to, acc) } else { S::store(to, acc) }
                     }
                 }
             }
-            b = b.wrapping_add(width);
-            c = c.wrapping_add(width);
         }
     }
 }
