@@ -43,7 +43,6 @@
 //! that goes on, and no sum that begins with another number than `-0.0` becomes `-0.0`, short of underflow.
 
 use std::array::from_fn;
-use std::ops::Range;
 
 use super::{Operation, Simd};
 
@@ -89,9 +88,8 @@ impl Operation for Product<'_> {
             for tile in 0..tiles {
                 let rows = (m - i).div_ceil(tiles - tile); // 16 rows by 6: 6, 5, 5
                 let (a_row, a_column) = if transpose_a { (1, m) } else { (k, 1) };
-                let strip = Strip {
+                let mut strip = Strip {
                     rows,
-                    columns: 0..n,
                     a: a.as_ptr().wrapping_add(i * a_row + k0 * a_column), // beyond an empty A where k = 0
                     a_row,
                     a_column,
@@ -105,8 +103,10 @@ impl Operation for Product<'_> {
                 // SAFETY: the strip is rows i.. of A and C, all columns of B and C, and steps k0.. of k. All end within m,
                 // n and k, and the slices are as long (asserted).
                 unsafe {
-                    let steps = if mostly_zeros { strip.nonzero::<S>() } else { strip.steps };
-                    Strip { steps, ..strip }.run::<S>();
+                    if mostly_zeros {
+                        strip.steps = strip.nonzero::<S>();
+                    }
+                    strip.run::<S>();
                 }
                 i += rows;
             }
@@ -114,11 +114,9 @@ impl Operation for Product<'_> {
     }
 }
 
-/// Tiles of `C` side by side: some columns of the same few rows, made in some steps of `k`.
-#[derive(Clone)]
+/// Tiles of `C` side by side: all columns of the same few rows, made in some steps of `k`.
 struct Strip {
     rows: usize,
-    columns: Range<usize>,
     a: *const f32,
     a_row: usize,
     a_column: usize,
@@ -128,7 +126,7 @@ struct Strip {
     beta: f32,
     row: Option<*const f32>,
     c: *mut f32,
-    /// How far apart the rows of `B` and of `C` are.
+    /// How far apart the rows of `B` and of `C` are: as many columns as they have.
     stride: usize,
 }
 
@@ -151,29 +149,27 @@ impl Strip {
 
     /// A tile that is cut off, if the columns are no multiple of its width, and whole ones.
     #[inline(always)]
-    unsafe fn run<S: Simd>(self) {
+    unsafe fn run<S: Simd>(&self) {
         if self.steps == 0 && self.beta == 1.0 && self.row.is_none() {
             return; // C ← C
         }
-        let end = self.columns.end;
-        let cut = end - end % (2 * S::LANES);
-        // SAFETY: both parts lie within the strip.
+        let cut = self.stride % (2 * S::LANES);
+        // SAFETY: the strip lies within its matrices, whatever the way it is computed.
         unsafe {
-            let rest = Strip { columns: cut..end, ..self.clone() };
-            match end - cut {
+            match cut {
                 0 => (),
-                columns if columns > S::LANES => rest.shaped::<S, 2, true>(),
-                _ => rest.shaped::<S, 1, true>(),
+                cut if cut > S::LANES => self.shaped::<S, 2, true>(),
+                _ => self.shaped::<S, 1, true>(),
             }
-            if cut > 0 {
-                Strip { columns: 0..cut, ..self }.shaped::<S, 2, false>();
+            if cut < self.stride {
+                self.shaped::<S, 2, false>();
             }
         }
     }
 
     #[inline(always)]
-    unsafe fn shaped<S: Simd, const VECTORS: usize, const CUT: bool>(self) {
-        // SAFETY: the caller's strip lies within its matrices, whatever the way it is computed.
+    unsafe fn shaped<S: Simd, const VECTORS: usize, const CUT: bool>(&self) {
+        // SAFETY: as above.
         unsafe {
             match self.rows {
                 1 => S::run(Shaped::<1, VECTORS, CUT>(self)),
@@ -190,18 +186,19 @@ impl Strip {
     }
 }
 
-/// A strip with the shape of its tiles, which is a constant: rows, vectors in a row, and whether the last vector is cut
-/// off.
-struct Shaped<const ROWS: usize, const VECTORS: usize, const CUT: bool>(Strip);
+/// A strip with the shape of its tiles, which is a constant: rows, vectors in a row, and whether it is the last tile, of
+/// fewer columns.
+struct Shaped<'a, const ROWS: usize, const VECTORS: usize, const CUT: bool>(&'a Strip);
 
 /// The inner loop: everything above only decides what it is given.
-impl<const ROWS: usize, const VECTORS: usize, const CUT: bool> Operation for Shaped<ROWS, VECTORS, CUT> {
+impl<const ROWS: usize, const VECTORS: usize, const CUT: bool> Operation for Shaped<'_, ROWS, VECTORS, CUT> {
     type Output = ();
 
     #[inline(always)]
     fn run<S: Simd>(self) {
-        let Strip { columns, steps, a, a_row, a_column, b, beta, row, c, stride, .. } = self.0;
-        let width = if CUT { columns.len() } else { VECTORS * S::LANES };
+        let &Strip { steps, a, a_row, a_column, b, beta, row, c, stride, .. } = self.0;
+        let whole = stride - stride % (2 * S::LANES);
+        let (columns, width) = if CUT { (whole..stride, stride - whole) } else { (0..whole, VECTORS * S::LANES) };
         for j in columns.step_by(width) {
             // SAFETY: rows 0..ROWS, columns j..j + width and the steps of each tile lie within the matrices by the
             // word of whoever made the strip; all vectors are whole but the last, which the mask ends at `width`. The
