@@ -111,7 +111,6 @@ pub trait Simd {
     unsafe fn store_masked(mask: Self::Mask, to: *mut f32, vector: Self::Vector);
     /// A bit for each lane, set where the number is not zero.
     unsafe fn nonzero(a: Self::Vector) -> u32;
-    unsafe fn multiply(a: Self::Vector, b: Self::Vector) -> Self::Vector;
     /// `a·b + c`
     unsafe fn multiply_add(a: Self::Vector, b: Self::Vector, c: Self::Vector) -> Self::Vector;
 }

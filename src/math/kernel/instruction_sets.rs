@@ -49,7 +49,6 @@ impl Simd for Portable {
         store_masked(count: usize, to: *mut f32, vector: [f32; 4]) -> () =
             (0..count).for_each(|lane| *to.add(lane) = vector[lane]);
         nonzero(a: [f32; 4]) -> u32 = (0..4).map(|lane| u32::from(a[lane] != 0.0) << lane).sum();
-        multiply(a: [f32; 4], b: [f32; 4]) -> [f32; 4] = from_fn(|lane| a[lane] * b[lane]);
         multiply_add(a: [f32; 4], b: [f32; 4], c: [f32; 4]) -> [f32; 4] =
             from_fn(|lane| Self::mul_add(a[lane], b[lane], c[lane]));
     }
@@ -94,7 +93,6 @@ mod x86 {
             load_masked(mask: __m256i, from: *const f32) -> __m256 = _mm256_maskload_ps(from, mask);
             store_masked(mask: __m256i, to: *mut f32, vector: __m256) -> () = _mm256_maskstore_ps(to, mask, vector);
             nonzero(a: __m256) -> u32 = _mm256_movemask_ps(_mm256_cmp_ps::<_CMP_NEQ_UQ>(a, _mm256_setzero_ps())) as u32;
-            multiply(a: __m256, b: __m256) -> __m256 = _mm256_mul_ps(a, b);
             multiply_add(a: __m256, b: __m256, c: __m256) -> __m256 = _mm256_fmadd_ps(a, b, c);
         }
     }
@@ -124,7 +122,6 @@ mod x86 {
             store_masked(mask: __mmask16, to: *mut f32, vector: __m512) -> () = _mm512_mask_storeu_ps(to, mask, vector);
             nonzero(a: __m512) -> u32 = // any bit but the sign: Miri knows no comparison of floats here
                 u32::from(_mm512_test_epi32_mask(_mm512_castps_si512(a), _mm512_set1_epi32(i32::MAX)));
-            multiply(a: __m512, b: __m512) -> __m512 = _mm512_mul_ps(a, b);
             multiply_add(a: __m512, b: __m512, c: __m512) -> __m512 = _mm512_fmadd_ps(a, b, c);
         }
     }

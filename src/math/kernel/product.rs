@@ -211,11 +211,11 @@ impl<const ROWS: usize, const VECTORS: usize, const CUT: bool> Operation for Sha
                     if CUT && v == VECTORS - 1 { S::load_masked(mask, from) } else { S::load(from) }
                 };
                 let mut acc: [[_; VECTORS]; ROWS] = from_fn(|r| from_fn(|v| load(c.add(r * stride), v)));
-                if let Some(row) = row {
-                    let (beta, row): (_, [_; VECTORS]) = (S::splat(beta), from_fn(|v| load(row.add(j), v)));
+                if beta != 1.0 || row.is_some() {
+                    let beta = S::splat(beta);
+                    // x + -0.0 is x, whatever its sign.
+                    let row: [_; VECTORS] = from_fn(|v| row.map_or(S::splat(-0.0), |row| load(row.add(j), v)));
                     acc = acc.map(|c| from_fn(|v| S::multiply_add(beta, c[v], row[v])));
-                } else if beta != 1.0 {
-                    acc = acc.map(|c| c.map(|c| S::multiply(S::splat(beta), c)));
                 }
                 let mut left = steps;
                 while left != 0 {
