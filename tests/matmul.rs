@@ -179,6 +179,14 @@ proptest! {
     }
 }
 
+#[test]
+fn a_zero_that_is_only_scaled_has_the_sign_of_the_product() {
+    let (a, b, c) = (Matrix::zeros(1, 0), Matrix::zeros(0, 4), Matrix::from_vec(1, 4, vec![0.0, -0.0, 1e-45, -1e-45]));
+    for beta in [-2.0, 0.25, 1.0] {
+        check(&a, &b, beta, &c);
+    }
+}
+
 /// Where a column of A is zero, B has no numbers: they would show in any step that is taken.
 #[test]
 fn steps_without_a_number_in_a_are_left_out() {
