@@ -54,7 +54,7 @@ fn bench(kernel: Kernel) -> Result<()> {
     };
     bench.console.line(&format!("machine: {cpu}, {cores}; {kernel} kernel; peak: of one core"))?;
     bench.console.line(&format!("{:31}{:>8} {:8} {:>9}  middle half", "what", "median", "", "% of peak"))?;
-    bench.row("FMA peak", 100, |kernel| kernel.run(Peak(100_000)), "GFLOP/s", |seconds, flop| flop / seconds / 1e9)?;
+    bench.row("FMA peak", 100, |kernel| kernel.run(Peak(100_000)), "GFLOP/s", gigaflops)?;
     bench.products()?;
     bench.training()?;
     if let Some(memory) = about("/proc/self/status", "VmHWM").and_then(|kb| kb.split(' ').next()?.parse::<f64>().ok()) {
@@ -137,7 +137,7 @@ impl Bench {
                 operations * times as f64
             };
             let name = format!("{name} {m}×{k} · {k}×{n}");
-            self.row(&name, 100, work, "GFLOP/s", |seconds, operations| operations / seconds / 1e9)?;
+            self.row(&name, 100, work, "GFLOP/s", gigaflops)?;
         }
         Ok(())
     }
@@ -150,18 +150,17 @@ impl Bench {
         }
         let (mut output, mut scratch) = (Matrix::zeros(batch_size, layer.bias.len()), Matrix::default());
         let operations = 2.0 * (batches.len() * batch_size * layer.weight.data().len()) as f64;
-        let rate = |seconds, operations| operations / seconds / 1e9;
         let forward = |kernel| {
             batches.iter().for_each(|batch| layer.forward_pixels(kernel, batch, &mut output, &mut scratch));
             operations
         };
-        self.row("first layer forward, digits", 100, forward, "GFLOP/s", rate)?;
+        self.row("first layer forward, digits", 100, forward, "GFLOP/s", gigaflops)?;
         let descent = Descent { learning_rate: 0.0, shrink: 0.0 };
         let update = |kernel| {
             batches.iter().for_each(|batch| layer.update_pixels(kernel, batch, &mut output, descent, &mut scratch));
             operations
         };
-        self.row("first layer update, digits", 100, update, "GFLOP/s", rate)?;
+        self.row("first layer update, digits", 100, update, "GFLOP/s", gigaflops)?;
         Ok(())
     }
 
@@ -217,6 +216,11 @@ impl Bench {
         self.row("evaluation one at a time", 20, singly, "images/s", rate)?;
         Ok(())
     }
+}
+
+/// Billions of operations a second.
+fn gigaflops(seconds: f64, operations: f64) -> f64 {
+    operations / seconds / 1e9
 }
 
 /// Classifies all images; returns how many.

@@ -1,6 +1,6 @@
 //! The coursework's findings, each from one run, against what several seeds say.
 
-use crate::experiments::runs::{Run, epochs_to};
+use crate::experiments::runs::{self, Run, epochs_to};
 use crate::experiments::statistics::Spread;
 
 /// Fewer seeds than this decide nothing.
@@ -32,8 +32,8 @@ pub fn all(runs: &[Run]) -> Vec<Finding> {
         zero(runs),
         faster(runs),
         higher(runs),
-        step(runs),
-        cycle(runs),
+        schedule(runs, "Step is the best schedule (§5)", "step", Spread::is_above_zero),
+        schedule(runs, "Cycle is the worst schedule (§5)", "cycle", Spread::is_below_zero),
         l2(runs),
         dropout(runs),
         much_dropout(runs),
@@ -47,11 +47,11 @@ pub fn all(runs: &[Run]) -> Vec<Finding> {
 fn zero(runs: Runs) -> Finding {
     let zero = runs.of("zero-constant");
     let (verdict, stuck) = runs.fails("zero-constant");
-    let last = Spread::new(&zero.iter().map(|run| run.test_accuracy()).collect::<Vec<_>>());
+    let ends = runs.spread("zero-constant", last);
     let best = zero.iter().map(|run| run.best_test_accuracy().0).fold(0.0, f64::max);
     Finding {
         claim: "Zero initialisation fails (§3)",
-        seen: vec![stuck, format!("final test accuracy {last}; the best of any epoch and seed {best:.4}")],
+        seen: vec![stuck, format!("final test accuracy {ends}; the best of any epoch and seed {best:.4}")],
         verdict,
         conclusion: if_it_holds(
             verdict,
@@ -64,7 +64,7 @@ fn zero(runs: Runs) -> Finding {
 fn faster(runs: Runs) -> Finding {
     let [xavier, normal] = ["xavier-constant", "normal-constant"];
     let difference = runs.difference(xavier, normal, first);
-    let spread = |name| Spread::new(&runs.of(name).into_iter().map(first).collect::<Vec<_>>());
+    let spread = |name| runs.spread(name, first);
     let least = runs.of(xavier).into_iter().map(first).fold(1.0, f64::min);
     let reach = |name| epochs_to(0.8, &runs.of(name));
     let verdict = decide(&[difference], || match (difference.is_above_zero(), least > 0.8) {
@@ -124,27 +124,10 @@ fn higher(runs: Runs) -> Finding {
     }
 }
 
-fn step(runs: Runs) -> Finding {
-    let [normal, xavier] = ["normal", "xavier"].map(|init| runs.against_others(init, "step"));
-    let best = |differences: &[Spread]| differences.iter().all(|difference| difference.is_above_zero());
-    schedule(runs, "Step is the best schedule (§5)", "step", best(&normal), best(&xavier), [normal, xavier])
-}
-
-fn cycle(runs: Runs) -> Finding {
-    let [normal, xavier] = ["normal", "xavier"].map(|init| runs.against_others(init, "cycle"));
-    let worst = |differences: &[Spread]| differences.iter().all(|difference| difference.is_below_zero());
-    schedule(runs, "Cycle is the worst schedule (§5)", "cycle", worst(&normal), worst(&xavier), [normal, xavier])
-}
-
-/// A claim on one schedule against the three others, true or not with Normal and with Xavier.
-fn schedule(
-    runs: Runs,
-    claim: &'static str,
-    name: &str,
-    normal: bool,
-    xavier: bool,
-    differences: [[Spread; 3]; 2],
-) -> Finding {
+/// A claim on one schedule: that all its differences to the three others are as `claimed`, with Normal and with Xavier.
+fn schedule(runs: Runs, claim: &'static str, name: &str, claimed: fn(Spread) -> bool) -> Finding {
+    let differences = ["normal", "xavier"].map(|init| runs.against_others(init, name));
+    let [normal, xavier] = differences.map(|differences| differences.into_iter().all(claimed));
     let seen = ["Normal", "Xavier"].iter().zip(differences).map(|(init, differences)| {
         let against: Vec<String> =
             others(name).iter().zip(differences).map(|(other, d)| format!("{other} {}", error(d))).collect();
@@ -181,11 +164,7 @@ fn l2(runs: Runs) -> Finding {
             format!("L2 with 20 epochs − none with 10, as the coursework has it: {}", both(told)),
             format!("none with 20 epochs − none with 10: {}", error(longer)),
         ],
-        verdict: decide(&fair, || match (above(&fair), above(&told)) {
-            (true, _) => HOLDS,
-            (false, true) => EPOCHS,
-            (false, false) => DOES_NOT_HOLD,
-        }),
+        verdict: decide(&fair, || on_equal_terms(above(&fair), above(&told))),
         conclusion: format!(
             "Twice the epochs account for {:+.4}, L2 of 1e-5 for {:+.4} beyond that. So small a penalty takes away less \
              than a thousandth of a weight in an epoch; a larger one was not tried.",
@@ -198,12 +177,8 @@ fn dropout(runs: Runs) -> Finding {
     let (row, base) = ("normal-cosine-dropout-0.2", "normal-cosine-20");
     let [told, fair] = ["normal-cosine", base].map(|base| runs.difference(row, base, last));
     let passes = |name| epochs_to(0.5, &runs.of(name));
-    let gap = |name| runs.mean(name, |run| run.train_accuracy - run.test_accuracy());
-    let verdict = decide(&[fair], || match (fair.is_below_zero(), told.is_below_zero()) {
-        (true, _) => HOLDS,
-        (false, true) => EPOCHS,
-        (false, false) => DOES_NOT_HOLD,
-    });
+    let gap = |name| runs.spread(name, |run| run.train_accuracy - run.test_accuracy()).mean;
+    let verdict = decide(&[fair], || on_equal_terms(fair.is_below_zero(), told.is_below_zero()));
     Finding {
         claim: "Dropout 0.2 hurts (§6)",
         seen: vec![
@@ -224,7 +199,7 @@ fn much_dropout(runs: Runs) -> Finding {
     let xavier = "xavier-cosine-dropout-0.5";
     let (with_normal, stuck) = runs.fails("normal-cosine-dropout-0.5");
     let (with_xavier, stuck_too) = runs.fails(xavier);
-    let ends = runs.mean(xavier, last);
+    let ends = runs.spread(xavier, last).mean;
     let (verdict, conclusion) = match (with_normal, with_xavier) {
         (_, UNDECIDED) => (UNDECIDED, String::new()),
         (HOLDS, DOES_NOT_HOLD) => {
@@ -246,24 +221,25 @@ struct Runs<'a>(&'a [Run]);
 
 impl<'a> Runs<'a> {
     fn of(self, name: &str) -> Vec<&'a Run> {
-        self.0.iter().filter(|run| run.experiment == name).collect()
+        runs::of(self.0, name)
     }
 
     /// What `measure` gives for `row` minus what it gives for `base`, seed by seed: the same seed gives both the same
     /// order of the images and the same random numbers for their weights. Without the pairs in which either stayed on
     /// the plateau.
     fn difference(self, row: &str, base: &str, measure: fn(&Run) -> f64) -> Spread {
-        let base: Vec<&Run> = self.of(base).into_iter().filter(|run| run.left_the_plateau()).collect();
-        let pairs = self.of(row).into_iter().filter(|run| run.left_the_plateau()).filter_map(|run| {
+        let left = |name| self.of(name).into_iter().filter(|run| run.left_the_plateau());
+        let base: Vec<&Run> = left(base).collect();
+        let pair = |run: &Run| {
             let other = base.iter().find(|other| other.seed == run.seed)?;
             Some(measure(run) - measure(other))
-        });
-        Spread::new(&pairs.collect::<Vec<_>>())
+        };
+        left(row).filter_map(pair).collect()
     }
 
-    /// The mean of what `measure` gives for the runs of a row.
-    fn mean(self, name: &str, measure: fn(&Run) -> f64) -> f64 {
-        Spread::new(&self.of(name).into_iter().map(measure).collect::<Vec<_>>()).mean
+    /// The spread of what `measure` gives for the runs of a row.
+    fn spread(self, name: &str, measure: fn(&Run) -> f64) -> Spread {
+        self.of(name).into_iter().map(measure).collect()
     }
 
     /// The differences of one schedule to each of the others.
@@ -274,7 +250,7 @@ impl<'a> Runs<'a> {
 
     /// The schedules from the highest mean of the final test accuracy to the lowest.
     fn order(self, initialisation: &str) -> String {
-        let mean = |schedule| self.mean(&format!("{initialisation}-{schedule}"), last);
+        let mean = |schedule| self.spread(&format!("{initialisation}-{schedule}"), last).mean;
         let mut order = SCHEDULES.map(|schedule| (mean(schedule), schedule));
         order.sort_by(|a, b| b.0.total_cmp(&a.0));
         order.map(|(mean, schedule)| format!("{schedule} {mean:.4}")).join(", ")
@@ -315,6 +291,15 @@ fn first(run: &Run) -> f64 {
 /// What `verdict` says, if there are enough seeds behind each of the differences it rests on.
 fn decide(differences: &[Spread], verdict: impl Fn() -> &'static str) -> &'static str {
     if differences.iter().all(|difference| difference.count >= LEAST_SEEDS) { verdict() } else { UNDECIDED }
+}
+
+/// The verdict on what is seen with the same epochs, `fair`, and with 20 against 10, as it is `told`.
+fn on_equal_terms(fair: bool, told: bool) -> &'static str {
+    match (fair, told) {
+        (true, _) => HOLDS,
+        (false, true) => EPOCHS,
+        (false, false) => DOES_NOT_HOLD,
+    }
 }
 
 /// A difference with its standard error.

@@ -104,6 +104,11 @@ pub fn csv<'a>(runs: impl IntoIterator<Item = &'a Run>) -> String {
     csv
 }
 
+/// The runs of the experiment of that name.
+pub fn of<'a>(runs: &'a [Run], name: &str) -> Vec<&'a Run> {
+    runs.iter().filter(|run| run.experiment == name).collect()
+}
+
 /// The epochs in which those of `runs` that ever reach a test accuracy of `accuracy` do so, as text: "3–5", "3" or "–".
 pub fn epochs_to(accuracy: f64, runs: &[&Run]) -> String {
     let epochs = || runs.iter().filter_map(|run| run.reaches(accuracy));
@@ -115,7 +120,7 @@ pub fn epochs_to(accuracy: f64, runs: &[&Run]) -> String {
 }
 
 /// All runs that have left their files below `folder`, experiment by experiment in the order of `experiments`, each by
-/// seed. None if the folder is missing.
+/// seed. No run if the folder is missing.
 ///
 /// # Errors
 /// What the disk says, and a file that is not what [`Run::write`] makes: its history is missing or another's, or it is

@@ -42,6 +42,12 @@ impl Spread {
     }
 }
 
+impl FromIterator<f64> for Spread {
+    fn from_iter<I: IntoIterator<Item = f64>>(values: I) -> Spread {
+        Spread::new(&values.into_iter().collect::<Vec<_>>())
+    }
+}
+
 /// Mean ± standard deviation; the mean alone where there is only one value, a dash where there is none.
 impl fmt::Display for Spread {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

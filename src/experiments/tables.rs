@@ -6,7 +6,7 @@ use std::path::Path;
 
 use crate::error::{Error, Result};
 use crate::experiments::findings::{self, Finding};
-use crate::experiments::runs::{self, Epoch, Run, epochs_to};
+use crate::experiments::runs::{self, Epoch, Run, epochs_to, of};
 use crate::experiments::statistics::{SEEN, Spread};
 use crate::experiments::{Experiment, Reported};
 use crate::output;
@@ -125,16 +125,12 @@ pub fn files(experiments: &[Experiment], runs: &[Run], learning_rates: &str) -> 
     files
 }
 
-fn of<'a>(runs: &'a [Run], name: &str) -> Vec<&'a Run> {
-    runs.iter().filter(|run| run.experiment == name).collect()
-}
-
 /// The accuracies of a comparison's rows by epoch, all seeds of a row as one line with a band.
 fn figure(comparison: &Comparison, runs: &[Run], title: String, bounds: (f64, f64)) -> String {
     let line = |name: &str, dashed, accuracy: fn(&Epoch) -> f64| {
         let of_row = of(runs, name);
         let epochs = of_row.iter().map(|run| run.history.len()).min().unwrap_or(0);
-        let spread = |i: usize| Spread::new(&of_row.iter().map(|run| accuracy(&run.history[i])).collect::<Vec<_>>());
+        let spread = |i: usize| of_row.iter().map(|run| accuracy(&run.history[i])).collect();
         let spreads: Vec<Spread> = (0..epochs).map(spread).collect();
         Line {
             name: name.into(),
@@ -165,7 +161,7 @@ fn accuracies(runs: &[&Run]) -> [Spread; 3] {
     let counted = if left.is_empty() { runs } else { &left };
     let measures: [fn(&Run) -> f64; 3] =
         [|run| run.train_accuracy, |run| run.test_accuracy(), |run| run.best_test_accuracy().0];
-    measures.map(|measure| Spread::new(&counted.iter().map(|run| measure(run)).collect::<Vec<_>>()))
+    measures.map(|measure| counted.iter().map(|run| measure(run)).collect())
 }
 
 /// The coursework's figures beside ours, a line for each of `rows`.
@@ -306,9 +302,8 @@ fn departures(experiments: &[Experiment], runs: &[Run]) -> String {
 const WITHIN: &str = "That is within two standard deviations of a run: one run may well come out so.";
 
 fn why_lower(name: &str, runs: &[Run]) -> String {
-    let third = |name: &str| {
-        let accuracies = of(runs, name).into_iter().filter_map(|run| Some(run.history.get(2)?.test_accuracy));
-        Spread::new(&accuracies.collect::<Vec<_>>())
+    let third = |name: &str| -> Spread {
+        of(runs, name).into_iter().filter_map(|run| Some(run.history.get(2)?.test_accuracy)).collect()
     };
     match name {
         "normal-step" => format!(
