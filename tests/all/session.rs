@@ -2,14 +2,12 @@
 //!
 //! What is in a file of images or labels is tested in `files.rs`; here it is the program that meets it.
 
-mod common;
-
 use std::fs;
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
-use common::{Folder, NAMES, idx_bytes, pictures, small_config};
+use crate::common::{Folder, NAMES, idx_bytes, pictures, small_config};
 use mnist_mlp::config::Config;
 use mnist_mlp::data::{Data, Dataset};
 use mnist_mlp::error::Error;

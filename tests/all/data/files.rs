@@ -1,13 +1,11 @@
 //! The data files: gzip, DEFLATE and IDX, sound and broken.
 
-mod common;
-
 use std::fs::{self, File};
 use std::path::Path;
 use std::process::Command;
 use std::sync::LazyLock;
 
-use common::{Folder, idx_bytes};
+use crate::common::{Folder, idx_bytes};
 use mnist_mlp::data::gzip::{Flaw, crc32, gunzip, gunzip_start};
 use mnist_mlp::data::idx::{self, Idx};
 use proptest::prelude::*;
@@ -583,7 +581,7 @@ fn lies_within_little_memory() {
 #[test]
 fn lies_cost_no_memory() {
     let program = std::env::current_exe().unwrap();
-    let run = "ulimit -v 1000000 && exec \"$0\" --ignored --exact --test-threads=1 lies_within_little_memory";
+    let run = "ulimit -v 1000000 && exec \"$0\" --ignored --exact --test-threads=1 data::files::lies_within_little_memory";
     let output = Command::new("sh").arg("-c").arg(run).arg(program).output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success() && text.contains("1 passed"), "{output:?}");

@@ -1,11 +1,9 @@
 //! The weights file and the JSON in it: sound, cut, altered and hostile.
 
-mod common;
-
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use common::Folder;
+use crate::common::Folder;
 use mnist_mlp::math::kernel::Kernel;
 use mnist_mlp::math::matrix::Matrix;
 use mnist_mlp::math::rng::{Purpose, Rng};

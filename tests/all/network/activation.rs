@@ -1,8 +1,6 @@
 //! The activation functions, by every kernel of this processor, against f64.
 
-mod common;
-
-use common::{U, bits, fused_kernels, random_matrix};
+use crate::common::{U, bits, fused_kernels, random_matrix};
 use mnist_mlp::math::activation::{self, Sigmoid, Softmax};
 use mnist_mlp::math::kernel::{Kernel, Operation, Simd};
 use mnist_mlp::math::matrix::Matrix;

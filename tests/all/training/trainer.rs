@@ -1,10 +1,8 @@
 //! Training as a whole: what it learns, and that its bits depend on the seed and on nothing else.
 
-mod common;
-
 use std::collections::HashSet;
 
-use common::{MNIST, SIGMAS, bits, first, fused_kernels, pictures, small_config};
+use crate::common::{MNIST, SIGMAS, bits, first, fused_kernels, pictures, small_config};
 use mnist_mlp::config::Config;
 use mnist_mlp::data::{Data, Dataset, SHIFT};
 use mnist_mlp::math::activation::{Sigmoid, Softmax};
@@ -327,7 +325,7 @@ fn dropout_keeps_its_share_and_scales_it() {
         assert_eq!(z, gradient, "one mask for both directions");
         assert!(z.data().iter().all(|&x| x == 0.0 || x == 1.0 / (1.0 - p)));
         let (kept, share) = (z.data().iter().map(|&x| f64::from(u8::from(x != 0.0))), f64::from(1.0 - p));
-        common::assert_mean("kept", kept, share, share * (1.0 - share) + 1e-12);
+        crate::common::assert_mean("kept", kept, share, share * (1.0 - share) + 1e-12);
         // No image and no unit is favoured, so each has a mask of its own.
         let (mut by_image, mut by_unit) = (vec![0.0; rows], vec![0.0; columns]);
         for (i, _) in z.data().iter().enumerate().filter(|(_, x)| **x != 0.0) {
@@ -405,14 +403,14 @@ fn pixels_become_numbers_from_minus_a_half_to_a_half() {
     let mut images = set.images;
     (0..256).for_each(|i| images.pixels[i * 15 + 4] = i as u8);
     for kernel in Kernel::supported() {
-        let mut batch = common::random_matrix(2, 2, 1);
+        let mut batch = crate::common::random_matrix(2, 2, 1);
         let numbers: Vec<usize> = (0..256).rev().chain([7, 7]).collect();
         images.gather(kernel, numbers.iter().copied(), &mut batch);
         assert_eq!((batch.rows(), batch.columns()), (258, 15));
         for (row, &i) in numbers.iter().enumerate() {
             for (x, &p) in batch.row(row).iter().zip(&images.pixels[i * 15..][..15]) {
                 let (found, expected) = (f64::from(*x) + f64::from(SHIFT), (f64::from(p) - 127.5) / 255.0);
-                assert!((found - expected).abs() <= 2.0 * common::U, "{kernel}: {p} is {found}");
+                assert!((found - expected).abs() <= 2.0 * crate::common::U, "{kernel}: {p} is {found}");
                 assert_eq!(*x == 0.0, p == 0, "{kernel}: {p} is {found}");
                 assert!((-0.5..=0.5).contains(&found), "{kernel}: {p} is {found}");
             }

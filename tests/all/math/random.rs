@@ -2,11 +2,9 @@
 //!
 //! Every bound is `SIGMAS` standard errors of the estimate, computed from the distribution that is claimed.
 
-mod common;
-
 use std::collections::HashSet;
 
-use common::{SIGMAS, assert_mean, assert_uniform, mean};
+use crate::common::{SIGMAS, assert_mean, assert_uniform, mean};
 use mnist_mlp::math::rng::{Purpose, Rng};
 use mnist_mlp::network::layer::{Initialisation, Linear};
 use proptest::prelude::*;

@@ -1,10 +1,8 @@
 //! The matrix products, by every kernel of this processor, against the textbook's three loops.
 
-mod common;
-
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use common::{U, numbers, random_matrix};
+use crate::common::{U, numbers, random_matrix};
 use mnist_mlp::math::kernel::Kernel;
 use mnist_mlp::math::matrix::{Matrix, matmul, matmul_sparse, matmul_sparse_transposed_a};
 use mnist_mlp::math::matrix::{matmul_transposed_a, matmul_transposed_b, sum_rows, transpose};

@@ -2,7 +2,7 @@
 //!
 //! The test set takes no part in it: the last 10,000 training images are held out, the others are trained on, with
 //! seeds that no experiment has. Made again with
-//! `cargo test --release --test learning_rates -- --ignored --nocapture`, which takes some minutes.
+//! `cargo test --release --test all learning_rates -- --ignored --nocapture`, which takes some minutes.
 
 use std::fs;
 use std::path::Path;

@@ -1,13 +1,11 @@
 //! The command `predict` as a process: what it prints, what it refuses, how it ends.
 
-mod common;
-
 use std::ffi::OsStr;
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
-use common::{Folder, idx_bytes};
+use crate::common::{Folder, idx_bytes};
 use mnist_mlp::math::kernel::Kernel;
 use mnist_mlp::math::matrix::Matrix;
 use mnist_mlp::network::Network;

@@ -8,9 +8,7 @@
 //! than ROUNDINGS of them, none of them amplified: σ′ ≤ 1/4, and the Jacobian of softmax is no larger than 1/2. So an
 //! element may be off by ROUNDINGS·u = 1.5·10⁻⁵ at the very worst, while the gradients are of the size 0.01 to 1.
 
-mod common;
-
-use common::{U, bits, numbers, random_matrix};
+use crate::common::{U, bits, numbers, random_matrix};
 use mnist_mlp::math::activation::{Sigmoid, SigmoidBackward, Softmax};
 use mnist_mlp::math::kernel::Kernel;
 use mnist_mlp::math::matrix::Matrix;

@@ -1,10 +1,8 @@
 //! What a run leaves behind: the report's page and its data, and the weights file.
 
-mod common;
-
 use std::fs;
 
-use common::{Folder, pictures, small_config};
+use crate::common::{Folder, pictures, small_config};
 use mnist_mlp::config::Config;
 use mnist_mlp::data::{Data, Dataset, Images};
 use mnist_mlp::math::kernel::Kernel;
@@ -20,9 +18,9 @@ use proptest::prelude::*;
 
 // ---- Tools -------------------------------------------------------------------------------------------------------
 
-const PAGE: &str = include_str!("../src/output/report/report.html");
-const STYLE: &str = include_str!("../src/output/report/report.css");
-const SCRIPT: &str = include_str!("../src/output/report/report.js");
+const PAGE: &str = include_str!("../../../src/output/report/report.html");
+const STYLE: &str = include_str!("../../../src/output/report/report.css");
+const SCRIPT: &str = include_str!("../../../src/output/report/report.js");
 const MARKS: [&str; 4] = ["<!--STYLE-->", "<!--CURVES-->", "<!--DATA-->", "<!--SCRIPT-->"];
 const DATA_START: &str = r#"<script type="application/json" id="data">"#;
 

@@ -1,14 +1,12 @@
 //! The experiments from the command line to the committed tables: small sets of made-up images stand in for MNIST.
 
-mod common;
-
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use common::{Folder, pictures};
+use crate::common::{Folder, pictures};
 use mnist_mlp::config::Config;
 use mnist_mlp::data::Data;
 use mnist_mlp::experiments::findings;

@@ -1,0 +1,30 @@
+//! All tests, in one program: it is linked once. Folders and files are those of `src/`.
+
+mod common;
+mod experiments;
+mod predict;
+mod readme;
+mod session;
+
+mod data {
+    mod files;
+}
+mod math {
+    mod matmul;
+    mod memory;
+    mod random;
+}
+mod network {
+    mod activation;
+    mod gradients;
+}
+mod training {
+    mod learning_rates;
+    mod schedule;
+    mod trainer;
+}
+mod output {
+    mod plot;
+    mod report;
+    mod weights;
+}
