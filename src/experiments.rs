@@ -35,9 +35,6 @@ pub enum Reported {
     Nothing,
 }
 
-/// The rate of every row with cross-entropy (§2).
-const LEARNING_RATE: f32 = 0.02;
-
 /// The rate for the mean squared error. Chosen on a part of the training set: `results/learning-rates.csv` has the scan,
 /// `tests/learning_rates.rs` makes it.
 const LEARNING_RATE_OF_SQUARES: f32 = 0.5;
@@ -92,19 +89,5 @@ pub fn find<'a>(experiments: &'a [Experiment], name: &str) -> Result<&'a Experim
 
 /// The network and the training of §2, without regularisation.
 fn epochs(epochs: usize, initialisation: Initialisation, schedule: Schedule) -> Config {
-    Config {
-        hidden_layers: vec![128, 64, 64],
-        classes: 10,
-        initialisation,
-        loss: Loss::CrossEntropy,
-        schedule,
-        learning_rate: LEARNING_RATE,
-        dropout: 0.0,
-        weight_decay: 0.0,
-        batch_size: 16,
-        epochs,
-        seed: 1,
-        data: "raw_data".into(),
-        output: "results".into(),
-    }
+    Config { initialisation, schedule, epochs, weight_decay: 0.0, output: "results".into(), ..Config::default() }
 }

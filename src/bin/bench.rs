@@ -14,8 +14,8 @@ use mnist_mlp::error::{Error, Result};
 use mnist_mlp::experiments;
 use mnist_mlp::math::kernel::{Kernel, Peak};
 use mnist_mlp::math::matrix::{Matrix, matmul, matmul_transposed_a, matmul_transposed_b};
-use mnist_mlp::network::layer::Linear;
-use mnist_mlp::network::{Descent, Network};
+use mnist_mlp::network::Network;
+use mnist_mlp::network::layer::{Input, Linear, Step, gather};
 use mnist_mlp::output::progress::Console;
 use mnist_mlp::session;
 use mnist_mlp::training::Trainer;
@@ -46,7 +46,7 @@ fn kernel() -> Result<Kernel> {
 }
 
 fn bench(kernel: Kernel) -> Result<()> {
-    let mut bench = Bench { console: Console::default(), kernel };
+    let mut bench = Bench { console: Console::stdout(), kernel };
     let cpu = about("/proc/cpuinfo", "model name").unwrap_or("unknown processor".into());
     let cores = match session::threads() {
         1 => "1 core".into(),
@@ -146,18 +146,20 @@ impl Bench {
     fn first_layer(&mut self, mut layer: Linear, images: &Images, batch_size: usize) -> Result<()> {
         let mut batches = vec![Matrix::default(); 50];
         for (i, batch) in batches.iter_mut().enumerate() {
-            images.gather(self.kernel, i * batch_size..(i + 1) * batch_size, batch);
+            gather(images, i * batch_size..(i + 1) * batch_size, batch);
         }
         let (mut output, mut scratch) = (Matrix::zeros(batch_size, layer.bias.len()), Matrix::default());
         let operations = 2.0 * (batches.len() * batch_size * layer.weight.data().len()) as f64;
         let forward = |kernel| {
-            batches.iter().for_each(|batch| layer.forward_pixels(kernel, batch, &mut output, &mut scratch));
+            batches.iter().for_each(|p| layer.forward(kernel, Input::Pixels(p), &mut output, &mut scratch));
             operations
         };
         self.row("first layer forward, digits", 100, forward, "GFLOP/s", gigaflops)?;
-        let descent = Descent { learning_rate: 0.0, shrink: 0.0 };
+        let (step, mut none) = (Step { learning_rate: 0.0, decay: 0.0, momentum: 0.0 }, Matrix::default());
         let update = |kernel| {
-            batches.iter().for_each(|batch| layer.update_pixels(kernel, batch, &mut output, descent, &mut scratch));
+            for p in &batches {
+                layer.backward(kernel, Input::Pixels(p), &mut output, &mut none, (step, None), &mut scratch);
+            }
             operations
         };
         self.row("first layer update, digits", 100, update, "GFLOP/s", gigaflops)?;
@@ -206,9 +208,9 @@ impl Bench {
             rate,
         )?;
         let mut buffers = network.buffers();
-        let singly = |kernel| {
+        let singly = |_| {
             for i in 0..1000 {
-                images.gather(kernel, [i].into_iter(), &mut buffers.activations[0]);
+                gather(images, [i].into_iter(), &mut buffers.pixels);
                 network.forward(&mut buffers, None);
             }
             1000.0 * forward

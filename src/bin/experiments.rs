@@ -84,8 +84,8 @@ fn run(command: Command) -> Result<()> {
     let all = experiments::all();
     let folder = Path::new(RESULTS);
     match command {
-        Command::Help => Console::default().line(HELP.trim_end()),
-        Command::List => all.iter().try_for_each(|experiment| Console::default().line(experiment.name)),
+        Command::Help => Console::stdout().line(HELP.trim_end()),
+        Command::List => all.iter().try_for_each(|experiment| Console::stdout().line(experiment.name)),
         Command::Report => tables::report(folder, &all),
         Command::Run { name, seeds, workers, report } => {
             let chosen: Vec<&Experiment> = match name {

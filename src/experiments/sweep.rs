@@ -13,7 +13,7 @@ use crate::experiments::Experiment;
 use crate::experiments::runs::{Epoch, Run};
 use crate::math::kernel::Kernel;
 use crate::output::progress::{Console, duration};
-use crate::training::{self, Event};
+use crate::training::{self, Event, Trainer};
 
 /// How often the live line is drawn where nothing happens.
 const TICK: Duration = Duration::from_millis(500);
@@ -38,9 +38,12 @@ impl Job<'_> {
     fn run(self, data: &Data, epoch: impl Fn() -> Result<()>) -> Result<Run> {
         let config = Config { seed: self.seed, ..self.experiment.config.clone() };
         let start = Instant::now();
-        let trained = training::train(&config, data, Kernel::best(), 1, &mut |event| match event {
-            Event::Batch { .. } => Ok(()),
-            Event::Epoch(_) => epoch(),
+        let trainer = Trainer::new(&config, &data.train, Kernel::best());
+        let trained = trainer.and_then(|trainer| {
+            training::train(trainer, &data.test, 1, &mut |event| match event {
+                Event::Batch { .. } => Ok(()),
+                Event::Epoch(_) => epoch(),
+            })
         });
         let trained = trained.map_err(|error| match error {
             Error::Problem { place, found, expected, next } => {
@@ -51,7 +54,7 @@ impl Job<'_> {
         let epochs = trained.history.iter().map(|epoch| Epoch {
             learning_rate: epoch.learning_rate.into(),
             loss: epoch.loss,
-            train_accuracy: epoch.train_accuracy,
+            train_accuracy: epoch.running_accuracy,
             test_accuracy: epoch.test_accuracy,
         });
         Ok(Run {
@@ -119,7 +122,7 @@ fn work(jobs: &[Job], queue: &Mutex<impl Iterator<Item = usize>>, data: &Data, s
 
 /// Writes what the workers have done, and shows how far they are.
 fn collect(jobs: &[Job], receiver: Receiver<Message>, folder: &Path) -> Result<()> {
-    let mut console = Console::default();
+    let mut console = Console::stdout();
     let width = jobs.iter().map(|job| job.experiment.name.len()).max().unwrap_or(0).max("experiment".len());
     console.line(&format!("{:width$}  seed   train    test  best (epoch)  seconds", "experiment"))?;
     let start = Instant::now();

@@ -94,7 +94,7 @@ pub fn report(folder: &Path, experiments: &[Experiment]) -> Result<()> {
     if let Some(renewed) = with_summary(&text_of(&readme)?, &summary(experiments, &runs)) {
         output::write_whole(&readme, renewed.as_bytes())?;
     }
-    Console::default().line(&format!("{} files from {} runs in {}", files.len(), runs.len(), folder.display()))
+    Console::stdout().line(&format!("{} files from {} runs in {}", files.len(), runs.len(), folder.display()))
 }
 
 /// What is in the file, nothing if it is not there.
