@@ -144,7 +144,7 @@ fn figure(comparison: &Comparison, runs: &[Run], title: String, bounds: (f64, f6
         title,
         x_label: "epoch".into(),
         y_label: "accuracy".into(),
-        y_bounds: Some(bounds),
+        y_bounds: bounds,
         solid: "test".into(),
         dashed: "train (running)".into(),
         band: "± one standard deviation over the seeds".into(),
