@@ -35,11 +35,11 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: &[&str]) -> Result<()> {
-    let (all, folder, mut console) = (experiments::all(), Path::new(RESULTS), Console::default());
+    let (all, folder, mut console) = (experiments::all(), Path::new(RESULTS), Console::stdout());
     let (name, seeds) = match *arguments {
         ["--help"] => return console.line(HELP.trim_end()),
         ["--list"] => return all.iter().try_for_each(|experiment| console.line(experiment.name)),
-        ["--report"] => return tables::report(folder, &all),
+        ["--report"] => return tables::report(folder, &all, &mut console),
         [] => (None, SEEDS),
         ["--seeds", n] => (None, seeds(n)?),
         [name] if !name.starts_with('-') => (Some(name), SEEDS),
@@ -59,9 +59,11 @@ fn run(arguments: &[&str]) -> Result<()> {
     let (_, dropped) = runs::read(&path, &all)?;
     dropped.iter().try_for_each(|line| console.line(line))?;
     let config = &chosen[0].config;
-    let data = Data::load(&config.data, config.classes).map_err(experiments::not_of_main)?;
-    sweep::sweep(&chosen, 1..=seeds, &data, session::threads(), |ended| runs::replace(&path, &all, ended))?;
-    if name.is_none() { tables::report(folder, &all) } else { Ok(()) }
+    let data = Data::load(&config.data, config.classes).map_err(|error| experiments::in_experiment(error, ""))?;
+    sweep::sweep(&chosen, 1..=seeds, &data, session::threads(), &mut console, |ended| {
+        runs::replace(&path, &all, ended)
+    })?;
+    if name.is_none() { tables::report(folder, &all, &mut console) } else { Ok(()) }
 }
 
 fn seeds(text: &str) -> Result<u64> {

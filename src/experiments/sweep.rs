@@ -11,48 +11,42 @@ use crate::config::Config;
 use crate::data::Data;
 use crate::error::{Error, Result};
 use crate::experiments::runs::Run;
-use crate::experiments::{Experiment, not_of_main};
+use crate::experiments::{Experiment, in_experiment};
 use crate::math::kernel::Kernel;
 use crate::output::progress::{Console, duration};
-use crate::training::{self, Event};
+use crate::training::{self, Event, Trainer};
 
 /// How often the live line is drawn while nothing happens.
 const TICK: Duration = Duration::from_millis(500);
-/// The columns that the live line may take: those of a terminal that nobody has made wider.
-const COLUMNS: usize = 79;
 
-/// An experiment with one of its seeds.
-#[derive(Clone, Copy)]
-struct Job<'a> {
-    experiment: &'a Experiment,
-    seed: u64,
-}
+/// An experiment and the seed to run it with.
+type Job<'a> = (&'a Experiment, u64);
 
-/// What a worker tells of a job.
-enum Message<'a> {
-    Begins(Job<'a>),
+/// What a worker tells of a run, by its name.
+enum Message {
+    Begins(String),
     Epoch,
-    Ended(Job<'a>, Result<Run>, Duration),
+    Ended(String, Result<Run>, Duration),
 }
 
 /// Runs each of `experiments` with each of `seeds`, `workers` runs at a time, the longest first so that the workers end
-/// together. When a run ends it gets a line on standard output, and `save` is given all runs that have ended so far.
+/// together. When a run ends it gets a line on the console, and `save` is given all runs that have ended so far.
 /// Nothing but the seconds and the order depends on `workers`.
 ///
 /// # Errors
-/// What `save` or standard output says, at once. A run that fails does not keep the others from ending: after them, the
+/// Those of `save` and of the console, at once. A run that fails does not keep the others from ending: after them, the
 /// first such error, which names the run.
 pub fn sweep(
     experiments: &[&Experiment],
     seeds: RangeInclusive<u64>,
     data: &Data,
     workers: usize,
+    console: &mut Console,
     save: impl FnMut(&[Run]) -> Result<()>,
 ) -> Result<()> {
-    let of_seed = |seed| experiments.iter().map(move |experiment| Job { experiment, seed });
-    let mut jobs: Vec<Job> = seeds.flat_map(of_seed).collect();
+    let mut jobs: Vec<Job> = seeds.flat_map(|seed| experiments.iter().map(move |&e| (e, seed))).collect();
     // Dropout draws a number for each unit, which takes longer than anything else that an experiment adds.
-    jobs.sort_by_key(|job| Reverse((job.experiment.config.epochs, job.experiment.config.dropout > 0.0)));
+    jobs.sort_by_key(|(experiment, _)| Reverse((experiment.config.epochs, experiment.config.dropout > 0.0)));
     let queue = Mutex::new(jobs.iter().copied());
     let (sender, receiver) = mpsc::channel();
     thread::scope(|scope| {
@@ -65,19 +59,20 @@ pub fn sweep(
         }
         drop(sender);
         // When this returns, the receiver is gone, and the workers end with their epoch.
-        collect(&jobs, receiver, save)
+        collect(&jobs, receiver, console, save)
     })
 }
 
 /// Takes jobs until there is none left, or nobody who wants to know.
-fn work<'a>(queue: &Mutex<impl Iterator<Item = Job<'a>>>, data: &Data, sender: &Sender<Message<'a>>) {
+fn work<'a>(queue: &Mutex<impl Iterator<Item = Job<'a>>>, data: &Data, sender: &Sender<Message>) {
     let tell = |message| sender.send(message).map_err(|_| Error::ClosedPipe);
     let next = || queue.lock().ok()?.next();
-    while let Some(job) = next() {
-        let start = Instant::now();
-        let told = tell(Message::Begins(job)).and_then(|()| {
-            let run = job.run(data, || tell(Message::Epoch));
-            tell(Message::Ended(job, run, start.elapsed()))
+    while let Some((experiment, seed)) = next() {
+        let (start, name) = (Instant::now(), format!("{} seed {seed}", experiment.name));
+        let told = tell(Message::Begins(name.clone())).and_then(|()| {
+            let run = train(experiment, seed, data, || tell(Message::Epoch));
+            let run = run.map_err(|error| in_experiment(error, &format!("{name}: ")));
+            tell(Message::Ended(name, run, start.elapsed()))
         });
         if told.is_err() {
             break;
@@ -85,65 +80,58 @@ fn work<'a>(queue: &Mutex<impl Iterator<Item = Job<'a>>>, data: &Data, sender: &
     }
 }
 
-impl Job<'_> {
-    fn name(self) -> String {
-        format!("{} seed {}", self.experiment.name, self.seed)
-    }
-
-    /// Trains the network. `epoch` is called after each epoch.
-    fn run(self, data: &Data, epoch: impl Fn() -> Result<()>) -> Result<Run> {
-        let config = Config { seed: self.seed, ..self.experiment.config.clone() };
-        let trained = training::train(&config, data, Kernel::best(), 1, &mut |event| match event {
-            Event::Batch { .. } => Ok(()),
-            Event::Epoch(_) => epoch(),
-        });
-        let trained = trained.map_err(|error| match not_of_main(error) {
-            Error::Problem { place, found, expected, next } => {
-                Error::new(format!("{}: {place}", self.name()), found, expected, next)
-            }
-            closed => closed,
-        })?;
-        Ok(Run {
-            experiment: self.experiment.name.into(),
-            configuration: self.experiment.configuration(),
-            seed: self.seed,
-            train_accuracy: trained.train_accuracy,
-            running_accuracies: trained.history.iter().map(|epoch| epoch.train_accuracy).collect(),
-            test_accuracies: trained.history.iter().map(|epoch| epoch.test_accuracy).collect(),
-        })
-    }
+/// One run on this thread. `epoch` is called after each of its epochs.
+fn train(experiment: &Experiment, seed: u64, data: &Data, epoch: impl Fn() -> Result<()>) -> Result<Run> {
+    let config = Config { seed, ..experiment.config.clone() };
+    let trainer = Trainer::new(&config, &data.train, Kernel::best())?;
+    let trained = training::train(trainer, &data.test, 1, &mut |event| match event {
+        Event::Batch { .. } => Ok(()),
+        Event::Epoch(_) => epoch(),
+    })?;
+    Ok(Run {
+        experiment: experiment.name.into(),
+        configuration: experiment.configuration(),
+        seed,
+        train_accuracy: trained.train_accuracy,
+        running_accuracies: trained.history.iter().map(|epoch| epoch.running_accuracy).collect(),
+        test_accuracies: trained.history.iter().map(|epoch| epoch.test_accuracy).collect(),
+    })
 }
 
 /// Saves what the workers have done, and shows how far they are.
-fn collect(jobs: &[Job], receiver: Receiver<Message>, mut save: impl FnMut(&[Run]) -> Result<()>) -> Result<()> {
-    let mut console = Console::default();
-    let width = jobs.iter().map(|job| job.experiment.name.len()).max().unwrap_or(0).max("experiment".len());
+fn collect(
+    jobs: &[Job],
+    receiver: Receiver<Message>,
+    console: &mut Console,
+    mut save: impl FnMut(&[Run]) -> Result<()>,
+) -> Result<()> {
+    let width = jobs.iter().map(|job| job.0.name.len()).max().unwrap_or(0).max("experiment".len());
     console.line(&format!("{:width$}  seed   train    test  best (epoch)  seconds", "experiment"))?;
     let (start, all) = (Instant::now(), jobs.len());
-    let all_epochs: usize = jobs.iter().map(|job| job.experiment.config.epochs).sum();
+    let all_epochs: usize = jobs.iter().map(|job| job.0.config.epochs).sum();
     let (mut epochs, mut done, mut runs, mut failure) = (0, 0, Vec::new(), None);
     let mut running: Vec<String> = Vec::new();
     loop {
         match receiver.recv_timeout(TICK) {
-            Ok(Message::Begins(job)) => running.push(job.name()),
+            Ok(Message::Begins(name)) => running.push(name),
             Ok(Message::Epoch) => epochs += 1,
-            Ok(Message::Ended(job, run, took)) => {
+            Ok(Message::Ended(name, run, took)) => {
                 done += 1;
-                running.retain(|other| *other != job.name());
+                running.retain(|other| *other != name);
                 match run {
                     Ok(run) => {
-                        let (Job { experiment, seed }, seconds) = (job, took.as_secs_f64());
-                        let (train, test, (best, epoch)) =
-                            (run.train_accuracy, run.test_accuracy(), run.best_test_accuracy());
+                        let Run { experiment, seed, train_accuracy, .. } = &run;
+                        let (test, (best, epoch), seconds) =
+                            (run.test_accuracy(), run.best_test_accuracy(), took.as_secs_f64());
+                        let line = format!(
+                            "{experiment:width$}  {seed:4}  {train_accuracy:6.4}  {test:6.4}  {best:.4} ({epoch:3})  {seconds:7.1}"
+                        );
                         runs.push(run);
                         save(&runs)?;
-                        console.line(&format!(
-                            "{:width$}  {seed:4}  {train:6.4}  {test:6.4}  {best:.4} ({epoch:3})  {seconds:7.1}",
-                            experiment.name
-                        ))?;
+                        console.line(&line)?;
                     }
                     Err(error) => {
-                        console.line(&format!("{} failed", job.name()))?;
+                        console.line(&format!("{name} failed"))?;
                         failure = failure.or(Some(error));
                     }
                 }
@@ -156,8 +144,7 @@ fn collect(jobs: &[Job], receiver: Receiver<Message>, mut save: impl FnMut(&[Run
                 0 => "unknown".into(),
                 _ => duration(start.elapsed().as_secs_f64() / epochs as f64 * (all_epochs - epochs) as f64),
             };
-            let line = format!("{done} of {all} runs done, ETA {eta}, now {}", running.join(", "));
-            line.chars().take(COLUMNS).collect()
+            format!("{done} of {all} runs done, ETA {eta}, now {}", running.join(", "))
         })?;
     }
     // A line that stays, so that the live one does not.

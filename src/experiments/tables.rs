@@ -13,23 +13,25 @@ use crate::output::plot::{Figure, Line};
 use crate::output::progress::Console;
 
 /// Experiments that stand in one table and in its two figures: the name of these, the title, the experiments.
-const COMPARISONS: [(&str, &str, &str); 7] = [
+const COMPARISONS: [(&str, &str, &str); 8] = [
     ("initialisation", "Initialisation", "zero-constant normal-constant xavier-constant"),
     ("loss", "Loss", "xavier-constant xavier-constant-mse"),
-    ("schedule-normal", "Schedule, Normal initialisation", "normal-constant normal-step normal-cosine normal-cycle"),
-    ("schedule-xavier", "Schedule, Xavier initialisation", "xavier-constant xavier-step xavier-cosine xavier-cycle"),
+    ("schedule-normal", "Schedule, Normal", "normal-constant normal-step normal-cosine normal-cycle"),
+    ("schedule-xavier", "Schedule, Xavier", "xavier-constant xavier-step xavier-cosine xavier-cycle"),
+    ("l2", "L2", "normal-cosine normal-cosine-20 normal-cosine-l2-1e-5 normal-cosine-l2-1e-7"),
     (
-        "regularisation-normal",
-        "Regularisation, Normal initialisation",
-        "normal-cosine normal-cosine-20 normal-cosine-dropout-0.2 normal-cosine-dropout-0.5 normal-cosine-l2-1e-5 \
-         normal-cosine-l2-1e-7",
+        "dropout-normal",
+        "Dropout, Normal",
+        "normal-cosine-20 normal-cosine-dropout-0.2 normal-cosine-dropout-0.2-after normal-cosine-dropout-0.5 \
+         normal-cosine-dropout-0.5-after",
     ),
     (
-        "regularisation-xavier",
-        "Regularisation, Xavier initialisation",
-        "xavier-cosine-20 xavier-cosine-dropout-0.2 xavier-cosine-dropout-0.5",
+        "dropout-xavier",
+        "Dropout, Xavier",
+        "xavier-cosine-20 xavier-cosine-dropout-0.2 xavier-cosine-dropout-0.2-after xavier-cosine-dropout-0.5 \
+         xavier-cosine-dropout-0.5-after",
     ),
-    ("best", "The best", "xavier-step-l2-1e-5 normal-cosine-l2-1e-5 normal-cosine-l2-1e-7 xavier-step"),
+    ("best", "The best", "xavier-step-l2-1e-5 xavier-step xavier-cosine-20 normal-cosine-l2-1e-5"),
 ];
 
 /// Renews `README.md` and the figures in `folder` from the runs there. In the page it fills in
@@ -44,8 +46,7 @@ const COMPARISONS: [(&str, &str, &str); 7] = [
 /// # Errors
 /// What the disk says, what [`runs::read`] finds, a table without its marks, and a line of evidence that is none. When
 /// all is written: the first third cell that the numbers contradict, if they are of as many seeds as the page rests on.
-pub fn report(folder: &Path, experiments: &[Experiment]) -> Result<()> {
-    let mut console = Console::default();
+pub fn report(folder: &Path, experiments: &[Experiment], console: &mut Console) -> Result<()> {
     let (runs, dropped) = runs::read(&folder.join(runs::FILE), experiments)?;
     dropped.iter().try_for_each(|line| console.line(line))?;
     if runs.is_empty() {
@@ -58,7 +59,7 @@ pub fn report(folder: &Path, experiments: &[Experiment]) -> Result<()> {
     for (name, _, rows) in COMPARISONS {
         page = fill(&path, &page, name, &comparison(experiments, rows, &runs))?;
     }
-    let (page, contradiction) = fill_findings(&path, &page, experiments, &runs)?;
+    let (page, contradiction) = findings(&path, &page, experiments, &runs)?;
     output::write_whole(&path, page.as_bytes())?;
     for (name, title, rows) in COMPARISONS {
         for (suffix, bounds) in [("", (0.0, 1.0)), ("-top", (0.9, 1.0))] {
@@ -82,7 +83,7 @@ fn fill(path: &Path, page: &str, name: &str, table: &str) -> Result<String> {
 }
 
 /// `page` with the numbers of its findings, and the first of its words that is not what these say.
-fn fill_findings(path: &Path, page: &str, experiments: &[Experiment], runs: &[Run]) -> Result<(String, Option<Error>)> {
+fn findings(path: &Path, page: &str, experiments: &[Experiment], runs: &[Run]) -> Result<(String, Option<Error>)> {
     let (mut filled, mut contradiction) = (String::new(), None);
     for (number, line) in (1..).zip(page.lines()) {
         let cells: Vec<&str> = line.split('|').map(str::trim).collect();
@@ -114,12 +115,10 @@ fn seen(what: &str, experiments: &[Experiment], runs: &[Run]) -> Option<(String,
     match what.split('`').collect::<Vec<_>>()[..] {
         ["", name, " ends below 0.5"] => {
             let (stuck, all) = stuck(row(name)?);
-            let word = if stuck == 0 {
-                "none"
-            } else if stuck < all {
-                "some"
-            } else {
-                "all"
+            let word = match stuck {
+                0 => "none",
+                _ if stuck == all => "all",
+                _ => "some",
             };
             Some((format!("{stuck} of {all}"), word, all))
         }
@@ -157,16 +156,15 @@ fn stuck<'a>(runs: impl Iterator<Item = &'a Run>) -> (usize, usize) {
     runs.fold((0, 0), |(stuck, all), run| (stuck + usize::from(!run.left_the_plateau()), all + 1))
 }
 
-/// The coursework's accuracies beside ours, a line for each of `rows`. Ours are of the runs that left the plateau, of all
+/// The coursework's accuracies beside ours, a line for each of `names`. Ours are of the runs that left the plateau, of all
 /// runs if none did.
 fn comparison(experiments: &[Experiment], names: &str, runs: &[Run]) -> String {
     let mut table = String::from(
         "| row | epochs | coursework: train, test, best | train | test | best test | passes 0.5 in epoch | ends below 0.5 |\n\
          |---|---|---|---|---|---|---|---|\n",
     );
-    for Experiment { name, config, reported } in
-        experiments.iter().filter(|row| names.split(' ').any(|name| name == row.name))
-    {
+    let rows = names.split(' ').filter_map(|name| experiments.iter().find(|row| row.name == name));
+    for Experiment { name, config, reported } in rows {
         let (stuck, all) = stuck(of(runs, name));
         let counted = || of(runs, name).filter(|run| run.left_the_plateau() || stuck == all);
         let measures: [fn(&Run) -> f64; 3] =
@@ -185,7 +183,7 @@ fn comparison(experiments: &[Experiment], names: &str, runs: &[Run]) -> String {
     table
 }
 
-/// The accuracies of the rows by epoch, all seeds of a row as one line with a band.
+/// The accuracies of the experiments by epoch, all seeds of a row as one line with a band.
 fn figure(title: &str, names: &str, runs: &[Run], bounds: (f64, f64)) -> String {
     let line = |name: &str, dashed, accuracies: fn(&Run) -> &[f64]| {
         let epochs = of(runs, name).map(|run| accuracies(run).len()).min().unwrap_or(0);

@@ -3,7 +3,7 @@
 //! The page lies in `report/`; here it gets its style, its script and its data, as JSON that the script reads.
 
 use crate::data::Dataset;
-use crate::network::{confusion, most_likely};
+use crate::network::{argmax, confusion};
 use crate::output::json::quote;
 use crate::training::Trained;
 
@@ -50,7 +50,7 @@ fn data(config: &[(&str, String)], accuracies: &[(&str, String)], test: &Dataset
     };
     let (probabilities, layers, images) = (&trained.test_probabilities, &trained.network.layers, &test.images);
     let mut mistakes: Vec<(usize, u8, f32)> = (0..test.labels.len())
-        .map(|i| (i, most_likely(probabilities.row(i))))
+        .map(|i| (i, argmax(probabilities.row(i))))
         .filter(|&(i, prediction)| prediction != test.labels[i])
         .map(|(i, prediction)| (i, prediction, probabilities.row(i)[usize::from(prediction)]))
         .collect();

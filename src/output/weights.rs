@@ -105,7 +105,14 @@ pub fn decode(path: &Path, mut input: impl Read, kernel: Kernel) -> Result<Model
         transpose(&Matrix::from_vec(weight.shape[0], weight.shape[1], weight.numbers), &mut transposed);
         Linear { weight: transposed, bias: bias.numbers }
     });
-    Ok(Model { network: Network { layers: layers.collect(), kernel }, image_size })
+    Ok(Model {
+        network: Network {
+            layers: layers.collect(),
+            activation: crate::network::activation::Activation::Sigmoid,
+            kernel,
+        },
+        image_size,
+    })
 }
 
 /// A tensor: first as the header describes it, then with its numbers.

@@ -3,7 +3,6 @@
 mod common;
 mod experiments;
 mod predict;
-mod readme;
 mod session;
 
 mod data {

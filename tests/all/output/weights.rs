@@ -8,6 +8,7 @@ use mnist_mlp::math::kernel::Kernel;
 use mnist_mlp::math::matrix::Matrix;
 use mnist_mlp::math::rng::{Purpose, Rng};
 use mnist_mlp::network::Network;
+use mnist_mlp::network::activation::Activation;
 use mnist_mlp::network::layer::{Initialisation, Linear};
 use mnist_mlp::output::json::{self, Value, quote};
 use mnist_mlp::output::weights::{Model, decode, encode, read};
@@ -18,7 +19,13 @@ use proptest::prelude::*;
 const METADATA: &str = "__metadata__";
 
 fn network(widths: &[usize], seed: u64) -> Network {
-    Network::new(widths, Initialisation::Xavier, &mut Rng::new(seed, Purpose::Initialisation), Kernel::best())
+    Network::new(
+        widths,
+        Activation::Sigmoid,
+        Initialisation::Xavier,
+        &mut Rng::new(seed, Purpose::Initialisation),
+        Kernel::best(),
+    )
 }
 
 /// Decodes bytes as a file called "m".
@@ -76,7 +83,7 @@ fn the_file_has_the_format_s_layout_and_pytorch_s_names_and_orientation() {
         layer(2, &[1.0, 2.0, 3.0, 4.0, 5.0, 6.0], &[7.0, 8.0, 9.0]),
         layer(3, &[10.0, 11.0, 12.0, 13.0, 14.0, 15.0], &[16.0, 17.0]),
     ];
-    let network = Network { layers, kernel: Kernel::best() };
+    let network = Network { layers, activation: Activation::Sigmoid, kernel: Kernel::best() };
     let bytes = encode(&network, (1, 2), &[("a \"name\"".into(), "0.9786 ± 0.0014".into())]);
 
     let header = concat!(
@@ -357,7 +364,7 @@ fn a_message_shows_neither_endless_text_nor_control_characters() {
 fn a_file_that_cannot_be_read_is_an_error() {
     let folder = Folder::new("weights");
     let message = |path: PathBuf| read(&path, Kernel::best()).unwrap_err().to_string();
-    assert!(message(folder.0.join("missing")).contains("missing: found reading failed"));
+    assert!(message(folder.0.join("missing")).contains("missing: found the error"));
     assert!(message(folder.0.clone()).contains("found a folder"));
     let path = folder.file("model", &file(HEADER.as_bytes(), &floats(17)));
     assert!(read(&path, Kernel::best()).is_ok());
