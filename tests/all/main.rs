@@ -7,6 +7,7 @@ mod readme;
 mod session;
 
 mod data {
+    mod deformation;
     mod files;
 }
 mod math {
