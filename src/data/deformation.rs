@@ -4,6 +4,10 @@
 //! Simard, Steinkraus and Platt, "Best practices for convolutional neural networks applied to visual document analysis"
 //! (2003): affine and elastic deformations. As there, the elastic field is uniform noise smoothed by a Gaussian.
 
+use std::mem;
+use std::thread;
+
+use crate::data::Images;
 use crate::error::{Error, Result};
 use crate::math::kernel::{Kernel, Operation, Simd};
 use crate::math::rng::{Purpose, Rng};
@@ -154,9 +158,52 @@ impl Deformer {
         rows.iter().zip(columns).map(|(&row, &column)| [row, column]).take(self.rows * self.columns)
     }
 
+    /// `deformed ←` all `images` as they are in `epoch`.
+    fn deform_all(&mut self, epoch: usize, images: &Images, deformed: &mut Images) {
+        for (number, deformed) in deformed.pixels.chunks_exact_mut(images.size()).enumerate() {
+            self.deform(epoch, number, images.image(number), deformed);
+        }
+    }
+
     fn place(&mut self, epoch: usize, number: usize) {
         let rng = Rng::new(self.key.wrapping_add(((epoch as u64) << 32) + number as u64), Purpose::Deformation);
         self.kernel.run(Place { deformer: self, rng });
+    }
+}
+
+/// The deformed images of one epoch, and of the next, which are made on another core while a network trains on these.
+pub struct Deformed {
+    deformer: Deformer,
+    now: Images,
+    next: Images,
+    /// The epoch that `next` is made for.
+    made: Option<usize>,
+}
+
+impl Deformed {
+    /// A place for as many images as there are in `images`.
+    pub fn new(deformer: Deformer, images: &Images) -> Self {
+        Deformed { deformer, now: images.clone(), next: images.clone(), made: None }
+    }
+
+    /// What `train` returns, given all `images` as they are in `epoch`. Meanwhile those of the next epoch are made, unless
+    /// this is the last.
+    pub fn epoch<T>(&mut self, epoch: usize, is_last: bool, images: &Images, train: impl FnOnce(&Images) -> T) -> T {
+        let Deformed { deformer, now, next, made } = self;
+        match *made == Some(epoch) {
+            true => mem::swap(now, next),
+            false => deformer.deform_all(epoch, images, now), // the first, or the system had no thread to give
+        }
+        thread::scope(|scope| {
+            let make_next = || {
+                deformer.deform_all(epoch + 1, images, next);
+                *made = Some(epoch + 1);
+            };
+            if !is_last {
+                thread::Builder::new().spawn_scoped(scope, make_next).ok();
+            }
+            train(now)
+        })
     }
 }
 

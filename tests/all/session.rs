@@ -16,12 +16,8 @@ use mnist_mlp::error::{Error, Result};
 use mnist_mlp::math::kernel::Kernel;
 use mnist_mlp::output;
 use mnist_mlp::output::progress::Console;
+use mnist_mlp::session;
 use mnist_mlp::training::Trainer;
-
-/// The program's own way through a run, here with a configuration that does not depend on what `get_config` says today.
-#[path = "../../src/main.rs"]
-#[allow(dead_code)]
-mod program;
 
 fn images_of(count: u32, rows: u32, columns: u32) -> Vec<u8> {
     idx_bytes(&[count, rows, columns], &pictures(count as usize, rows as usize, columns as usize, 1).images.pixels)
@@ -64,7 +60,7 @@ impl Write for Paper {
 /// A run as `make run` does it, and what it printed.
 fn run(config: &Config, room: (usize, io::ErrorKind), is_terminal: bool) -> (Result<()>, String) {
     let paper = Paper { printed: Rc::default(), room };
-    let result = program::run(config, &mut Console::new(Box::new(paper.clone()), is_terminal));
+    let result = session::run(config, &mut Console::new(Box::new(paper.clone()), is_terminal));
     let printed = String::from_utf8(paper.printed.take()).unwrap();
     (result, printed)
 }
