@@ -127,7 +127,8 @@ pub fn read(path: &Path, experiments: &[Experiment]) -> Result<(Vec<Run>, Vec<St
         if experiments.iter().any(|e| e.name == run.experiment && e.configuration() == run.configuration) {
             runs.push(run);
         } else {
-            let why = format!("{}: dropped its runs, which had another configuration", run.experiment);
+            let why =
+                format!("{}: dropped the runs of {}, which had another configuration", path.display(), run.experiment);
             dropped.extend((dropped.last() != Some(&why)).then_some(why));
         }
     }

@@ -124,7 +124,8 @@ fn collect(
                         let (test, (best, epoch), seconds) =
                             (run.test_accuracy(), run.best_test_accuracy(), took.as_secs_f64());
                         let line = format!(
-                            "{experiment:width$}  {seed:4}  {train_accuracy:6.4}  {test:6.4}  {best:.4} ({epoch:3})  {seconds:7.1}"
+                            "{experiment:width$}  {seed:4}  {train_accuracy:6.4}  {test:6.4}  {best:.4} ({epoch:3})  \
+                             {seconds:7.1}"
                         );
                         runs.push(run);
                         save(&runs)?;

@@ -55,6 +55,7 @@ pub fn report(folder: &Path, experiments: &[Experiment], console: &mut Console) 
     let read = |path: &Path| fs::read_to_string(path).map_err(|error| Error::reading(path, &error));
     let path = folder.join("README.md");
     let mut page = read(&path)?;
+    findings(&path, &page, experiments, &runs)?; // before the lines get other numbers
     page = fill(&path, &page, "learning-rates", &learning_rates(&read(&folder.join("learning-rates.csv"))?))?;
     for (name, _, rows) in COMPARISONS {
         page = fill(&path, &page, name, &comparison(experiments, rows, &runs))?;

@@ -11,7 +11,10 @@ use mnist_mlp::data::{Data, Dataset, Images};
 use mnist_mlp::experiments::runs::Run;
 use mnist_mlp::experiments::statistics::Spread;
 use mnist_mlp::experiments::{self, Experiment, sweep};
+use mnist_mlp::network::activation::Activation::{ReLU, SiLU, Sigmoid, Tanh};
+use mnist_mlp::network::layer::Initialisation::{He, Xavier};
 use mnist_mlp::output;
+use mnist_mlp::output::progress::Console;
 use mnist_mlp::session;
 
 const TABLE: &str = "results/learning-rates.csv";
@@ -23,10 +26,15 @@ const HELD_OUT: usize = 10_000;
 fn scan() {
     let all = experiments::all();
     let row = |name| experiments::find(&all, name).expect("a row").config.clone();
+    let shipped = |activation, initialisation| Config { activation, initialisation, ..Config::default() };
     // What is to be scanned, a line each: its name in the table, its configuration, the rates.
-    let scans: [(&str, Config, &[f32]); 2] = [
+    let scans: [(&str, Config, &[f32]); 6] = [
         ("xavier-constant", row("xavier-constant"), &[0.01, 0.02, 0.05, 0.1]),
         ("xavier-constant-mse", row("xavier-constant-mse"), &[0.2, 0.5, 1.0, 2.0, 5.0]),
+        ("sigmoid", shipped(Sigmoid, Xavier), &[0.01, 0.02, 0.05, 0.1]),
+        ("tanh", shipped(Tanh, Xavier), &[0.001, 0.002, 0.005, 0.01, 0.02]),
+        ("relu-he", shipped(ReLU, He), &[0.0005, 0.001, 0.002, 0.005, 0.01]),
+        ("silu-he", shipped(SiLU, He), &[0.0005, 0.001, 0.002, 0.005, 0.01]),
     ];
     let data = held_out(Data::load(Path::new("raw_data"), 10).expect("the data"));
     let mut table = format!("{HEADER}\n");
@@ -39,8 +47,8 @@ fn scan() {
                 Ok(())
             };
             let experiment = Experiment { name, config, reported: "" };
-            // A rate that makes training diverge is a result too.
-            sweep::sweep(&[&experiment], 101..=103, &data, session::threads(), save).ok();
+            sweep::sweep(&[&experiment], 101..=103, &data, session::threads(), &mut Console::stdout(), save).ok();
+            accuracies.resize(3, 0.0); // training that diverges counts as 0
             let (least, greatest) = accuracies.iter().fold((1.0_f64, 0.0_f64), |(a, b), &x| (a.min(x), b.max(x)));
             let mean = accuracies.into_iter().collect::<Spread>().mean;
             table += &format!("{name},{learning_rate},{mean:.4},{least:.4},{greatest:.4}\n");
