@@ -2,6 +2,7 @@
 
 mod common;
 mod experiments;
+mod json;
 mod predict;
 mod session;
 

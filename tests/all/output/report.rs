@@ -3,6 +3,7 @@
 use std::fs;
 
 use crate::common::{Folder, pictures, small_config, train};
+use crate::json::{self, Value};
 use mnist_mlp::config::Config;
 use mnist_mlp::data::{Data, Dataset, Images};
 use mnist_mlp::math::kernel::Kernel;
@@ -10,7 +11,6 @@ use mnist_mlp::math::rng::{Purpose, Rng};
 use mnist_mlp::network::Network;
 use mnist_mlp::network::activation::Activation;
 use mnist_mlp::network::layer::Initialisation;
-use mnist_mlp::output::json::{self, Value};
 use mnist_mlp::output::report::{self, base64};
 use mnist_mlp::output::weights;
 use mnist_mlp::session;
