@@ -62,12 +62,12 @@ fn train(config: &Config, data: &Data, console: &mut Console) -> Result<Trained>
         thousands(count),
         thousands(data.test.labels.len()),
     ))?;
-    console.line("running accuracy: of each batch just before it is trained on")?;
-    console.line("epoch  learning rate  mean loss  running accuracy  test accuracy  seconds")?;
+    console.line("accuracies: running, on each batch just before it is trained on; test, after the epoch")?;
+    console.line("epoch  learning rate  mean loss  running    test  seconds")?;
     let start = Instant::now();
     training::train(trainer, &data.test, threads, &mut |event| match event {
         Event::Epoch(e) => console.line(&format!(
-            "{:5}  {:13.6}  {:9.5}  {:16.4}  {:13.4}  {:7.2}",
+            "{:5}  {:13.6}  {:9.5}  {:7.4}  {:6.4}  {:7.2}",
             e.epoch, e.learning_rate, e.loss, e.running_accuracy, e.test_accuracy, e.seconds
         )),
         Event::Batch { epoch, images } => console.live(|| {

@@ -11,6 +11,7 @@ use std::rc::Rc;
 
 use crate::common::{Folder, NAMES, idx_bytes, pictures, small_config, train};
 use mnist_mlp::config::Config;
+use mnist_mlp::data::deformation::Deformation;
 use mnist_mlp::data::{Data, Dataset};
 use mnist_mlp::error::{Error, Result};
 use mnist_mlp::math::kernel::Kernel;
@@ -342,6 +343,8 @@ fn every_field_of_the_configuration_is_checked() {
     for momentum in [-0.1, 1.0, inf, nan] {
         assert_refused(&Config { momentum, ..good() }, &["momentum", &format!("found {momentum};")]);
     }
+    let deformation = Deformation { rotation: nan, scale: 0.1, shear: 0.0, shift: 0.0, elastic: 0.0, smoothness: 4.0 };
+    assert_refused(&Config { deformation: Some(deformation), ..good() }, &["deformation", "found rotation: NaN;"]);
     assert_refused(&Config { output: "".into(), ..good() }, &["output", "found no name;", "runs/latest"]);
     for (hidden_layers, layer) in
         [(vec![0], 1), (vec![3, 0, 3], 2), (vec![3, 3, (1 << 20) + 1], 3), (vec![usize::MAX], 1)]
