@@ -8,7 +8,7 @@ help: ## list the targets
 run: ## train the network that get_config in src/main.rs describes
 	@cargo run --release
 
-experiments: ## repeat every experiment of the coursework with five seeds each, into results/
+experiments: ## repeat every experiment of the coursework with ten seeds each, into results/
 	@cargo run --release --bin experiments
 
 test: ## everything that a contributor must pass
