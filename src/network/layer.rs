@@ -45,7 +45,7 @@ impl Linear {
         let deviation = initialisation.standard_deviation(fan_in, fan_out);
         // Zero times a negative number is -0.0, which + 0.0 makes 0.0: the seed must not show in Zero.
         let mut random = |count| (0..count).map(|_| (deviation * rng.normal() + 0.0) as f32).collect::<Vec<f32>>();
-        Linear { weight: Matrix::from_vec(fan_in, fan_out, random(fan_in * fan_out)), bias: random(fan_out) }
+        Linear { weight: Matrix::from_rows(fan_in, fan_out, &random(fan_in * fan_out)), bias: random(fan_out) }
     }
 
     /// `output ← X·W + b`; X: `batch × fan_in`, output: `batch × fan_out`.
@@ -102,7 +102,7 @@ impl Linear {
     ) {
         self.update_bias(kernel, gradient, descent, scratch);
         scratch.data_mut().iter_mut().for_each(|sum| *sum *= SHIFT);
-        matmul_sparse_transposed_a(kernel, pixels, gradient, 1.0 - descent.shrink, scratch.data(), &mut self.weight);
+        matmul_sparse_transposed_a(kernel, pixels, gradient, 1.0 - descent.shrink, scratch, &mut self.weight);
     }
 
     /// D becomes −lr·D and `scratch` the sum of its rows, which the bias moves by.

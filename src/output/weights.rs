@@ -102,7 +102,7 @@ pub fn decode(path: &Path, mut input: impl Read, kernel: Kernel) -> Result<Model
     read_numbers(path, &mut input, layers.iter_mut().flatten().collect())?;
     let layers = layers.into_iter().map(|[weight, bias]| {
         let mut transposed = Matrix::default();
-        transpose(&Matrix::from_vec(weight.shape[0], weight.shape[1], weight.numbers), &mut transposed);
+        transpose(&Matrix::from_rows(weight.shape[0], weight.shape[1], &weight.numbers), &mut transposed);
         Linear { weight: transposed, bias: bias.numbers }
     });
     Ok(Model { network: Network { layers: layers.collect(), kernel }, image_size })

@@ -165,7 +165,7 @@ fn masks(p: f32, mut rng: Rng, batch: usize) -> Vec<Matrix> {
     let hidden = WIDTHS[1..WIDTHS.len() - 1].iter();
     hidden
         .map(|&width| {
-            let mut mask = Matrix::from_vec(batch, width, vec![1.0; batch * width]);
+            let mut mask = Matrix::from_rows(batch, width, &vec![1.0; batch * width]);
             Dropout::default().forward(p, &mut rng, &mut mask);
             mask
         })
@@ -213,9 +213,9 @@ fn the_gradient_is_summed_over_the_batch() {
         let network = network(kernel);
         for loss in LOSSES {
             let gradient = |rows: &[usize]| {
-                let data = rows.iter().flat_map(|&i| pixels.row(i).to_vec()).collect();
+                let data: Vec<f32> = rows.iter().flat_map(|&i| pixels.row(i).to_vec()).collect();
                 let labels: Vec<u8> = rows.iter().map(|&i| labels[i]).collect();
-                step(&network, &Matrix::from_vec(rows.len(), WIDTHS[0], data), &labels, loss, None, descent)
+                step(&network, &Matrix::from_rows(rows.len(), WIDTHS[0], &data), &labels, loss, None, descent)
             };
             let [one, two, three] = [0, 1, 2].map(|i| widen(&gradient(&[i])));
             let twice: Vec<f64> = one.iter().map(|g| 2.0 * g).collect();
@@ -307,7 +307,7 @@ proptest! {
             let (value, expected) = (loss_of_logits(loss, &widen(&z), label),
                 differences(&widen(&z), |z| loss_of_logits(loss, z, label)));
             for kernel in Kernel::supported() {
-                let mut p = Matrix::from_vec(1, z.len(), z.clone());
+                let mut p = Matrix::from_rows(1, z.len(), &z);
                 kernel.run(Softmax(&mut p));
                 prop_assert!((loss.value(p.row(0), label) - value).abs() <= ROUNDINGS * U, "{:?}", loss);
                 loss.gradient(p.row_mut(0), label);

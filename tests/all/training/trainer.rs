@@ -317,7 +317,7 @@ fn random_choices_do_not_disturb_each_other() {
 fn dropout_keeps_its_share_and_scales_it() {
     for p in [0.0, 0.2, 0.5, 0.9_f32] {
         let (rows, columns) = (300, 401);
-        let ones = Matrix::from_vec(rows, columns, vec![1.0; rows * columns]);
+        let ones = Matrix::from_rows(rows, columns, &vec![1.0; rows * columns]);
         let (mut z, mut gradient, mut dropout) = (ones.clone(), ones.clone(), Dropout::default());
         let mut rng = Rng::new(1, Purpose::Dropout);
         dropout.forward(p, &mut rng, &mut z);
@@ -389,7 +389,7 @@ fn the_three_accuracies() {
 #[test]
 fn the_most_likely_class_is_the_first_of_equals() {
     assert_eq!([&[0.25; 4][..], &[0.1, 0.4, 0.1, 0.4], &[0.0, 0.1, 0.9], &[1.0]].map(most_likely), [0, 1, 2, 0]);
-    let probabilities = Matrix::from_vec(4, 2, vec![0.5, 0.5, 0.2, 0.8, 0.9, 0.1, 0.4, 0.6]);
+    let probabilities = Matrix::from_rows(4, 2, &[0.5, 0.5, 0.2, 0.8, 0.9, 0.1, 0.4, 0.6]);
     assert_eq!(accuracy(&probabilities, &[0, 1, 1, 1]), 0.75);
 }
 
