@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use crate::data::deformation::Deformation;
 use crate::error::{Error, Result};
 use crate::network::activation::Activation;
 use crate::network::layer::Initialisation;
@@ -56,6 +57,8 @@ config! {
     dropout_after_activation: bool = false,
     /// λ of the L2 penalty; 0 for none.
     weight_decay: f32 = 1e-5,
+    /// How the training images are deformed, anew in each epoch; None for not at all.
+    deformation: Option<Deformation> = None,
     /// Images in a batch. The last batch of an epoch is smaller where the training set is no multiple.
     batch_size: usize = 16,
     /// How often training sees each image.
@@ -93,6 +96,7 @@ impl Config {
         check(share(*dropout), "dropout", dropout, "a probability from 0 up to, but not including, 1")?;
         let decay = "0 or a small finite number above, such as 1e-5";
         check(*weight_decay >= 0.0 && weight_decay.is_finite(), "weight_decay", weight_decay, decay)?;
+        self.deformation.map_or(Ok(()), |deformation| deformation.validate())?;
         check(self.batch_size > 0, "batch_size", &self.batch_size, "at least 1 image, such as 16")?;
         check((1..=1 << 20).contains(&self.epochs), "epochs", &self.epochs, "from 1 to 1048576 epochs")?;
         let no_name = self.output.as_os_str().is_empty();

@@ -3,8 +3,6 @@
 use std::process::ExitCode;
 
 use mnist_mlp::config::Config;
-use mnist_mlp::data::Data;
-use mnist_mlp::error::Result;
 use mnist_mlp::network::activation::Activation;
 use mnist_mlp::network::layer::Initialisation;
 use mnist_mlp::network::loss::Loss;
@@ -26,6 +24,7 @@ fn get_config() -> Config {
         dropout: 0.0, // the probability that a hidden unit is dropped, such as 0.2
         dropout_after_activation: false,
         weight_decay: 1e-5, // λ of the L2 penalty
+        deformation: None,  // or Some(Deformation { … })
         batch_size: 16,
         epochs: 20,
         seed: 1,
@@ -35,14 +34,6 @@ fn get_config() -> Config {
 }
 
 fn main() -> ExitCode {
-    session::exit_code(session::no_arguments().and_then(|()| run(&get_config(), &mut Console::stdout())))
-}
-
-/// Loads the data, trains, saves what came of it and sums it up.
-pub fn run(config: &Config, console: &mut Console) -> Result<()> {
-    let data = Data::load(&config.data, config.classes)?;
-    let trained = session::train(config, &data, console)?;
-    let saved = session::save(config, &data, &trained);
-    session::summarise(&data, &trained, console)?; // even where there is no room to save it
-    saved.and_then(|files| console.line(&files))
+    let run = || session::run(&get_config(), &mut Console::stdout());
+    session::exit_code(session::no_arguments().and_then(|()| run()))
 }

@@ -16,6 +16,18 @@ use crate::output::report;
 use crate::output::weights;
 use crate::training::{self, Event, Trained, Trainer};
 
+/// A run from the files to what it leaves: loads the data, trains, saves what came of it and sums it up.
+///
+/// # Errors
+/// Those of all that it does.
+pub fn run(config: &Config, console: &mut Console) -> Result<()> {
+    let data = Data::load(&config.data, config.classes)?;
+    let trained = train(config, &data, console)?;
+    let saved = save(config, &data, &trained);
+    summarise(&data, &trained, console)?; // even where there is no room to save it
+    saved.and_then(|files| console.line(&files))
+}
+
 /// The arguments of the command, after its name. One that is not Unicode is shown as far as it is.
 pub fn arguments() -> impl Iterator<Item = String> {
     std::env::args_os().skip(1).map(|argument| argument.to_string_lossy().into_owned())
@@ -41,7 +53,7 @@ pub fn threads() -> usize {
 ///
 /// # Errors
 /// Those of [`training::train`], an output folder that cannot be written to, and those of standard output.
-pub fn train(config: &Config, data: &Data, console: &mut Console) -> Result<Trained> {
+fn train(config: &Config, data: &Data, console: &mut Console) -> Result<Trained> {
     let (kernel, threads, count) = (Kernel::best(), threads(), data.train.labels.len());
     let trainer = Trainer::new(config, &data.train, kernel)?;
     output::prepare(&config.output)?; // before the work whose result it is to hold
@@ -50,12 +62,12 @@ pub fn train(config: &Config, data: &Data, console: &mut Console) -> Result<Trai
         thousands(count),
         thousands(data.test.labels.len()),
     ))?;
-    console.line("running accuracy: of each batch just before it is trained on")?;
-    console.line("epoch  learning rate  mean loss  running accuracy  test accuracy  seconds")?;
+    console.line("accuracies: running, on each batch just before it is trained on; test, after the epoch")?;
+    console.line("epoch  learning rate  mean loss  running    test  seconds")?;
     let start = Instant::now();
     training::train(trainer, &data.test, threads, &mut |event| match event {
         Event::Epoch(e) => console.line(&format!(
-            "{:5}  {:13.6}  {:9.5}  {:16.4}  {:13.4}  {:7.2}",
+            "{:5}  {:13.6}  {:9.5}  {:7.4}  {:6.4}  {:7.2}",
             e.epoch, e.learning_rate, e.loss, e.running_accuracy, e.test_accuracy, e.seconds
         )),
         Event::Batch { epoch, images } => console.live(|| {
@@ -94,10 +106,7 @@ pub fn save(config: &Config, data: &Data, trained: &Trained) -> Result<String> {
 }
 
 /// Prints the coursework's three columns.
-///
-/// # Errors
-/// What standard output says.
-pub fn summarise(data: &Data, trained: &Trained, console: &mut Console) -> Result<()> {
+fn summarise(data: &Data, trained: &Trained, console: &mut Console) -> Result<()> {
     accuracies(data, trained).iter().try_for_each(|(what, accuracy)| console.line(&format!("{what} {accuracy}")))
 }
 

@@ -6,7 +6,8 @@ use std::mem;
 use std::time::Instant;
 
 use crate::config::Config;
-use crate::data::Dataset;
+use crate::data::deformation::{Deformed, Deformer};
+use crate::data::{Dataset, Images};
 use crate::error::{Error, Result};
 use crate::math::kernel::Kernel;
 use crate::math::matrix::Matrix;
@@ -113,6 +114,8 @@ pub struct Trainer<'a> {
     set: &'a Dataset,
     /// The network as it is now.
     pub network: Network,
+    /// The training images of this epoch and of the next, where they are deformed.
+    deformed: Option<Deformed>,
     /// The velocity of each layer's weights and biases; none without momentum.
     velocities: Vec<Linear>,
     buffers: Buffers,
@@ -137,6 +140,12 @@ impl<'a> Trainer<'a> {
         let Config { activation, initialisation, dropout: p, dropout_after_activation: after_activation, .. } = *config;
         let rng = |purpose| Rng::new(config.seed, purpose);
         let network = Network::new(&widths, activation, initialisation, &mut rng(Purpose::Initialisation), kernel);
+        let Images { rows, columns, .. } = set.images;
+        let deformer = |deformation| Deformer::new(deformation, config.seed, kernel, rows, columns);
+        let deformed = match config.deformation {
+            None => None,
+            Some(deformation) => Some(Deformed::new(deformer(deformation)?, &set.images)),
+        };
         let velocity = |layer: &Linear| Linear {
             weight: Matrix::zeros(layer.weight.rows(), layer.weight.columns()),
             bias: vec![0.0; layer.bias.len()],
@@ -144,6 +153,7 @@ impl<'a> Trainer<'a> {
         Ok(Trainer {
             config,
             set,
+            deformed,
             velocities: network.layers.iter().filter(|_| config.momentum > 0.0).map(velocity).collect(),
             buffers: network.buffers(),
             network,
@@ -161,7 +171,22 @@ impl<'a> Trainer<'a> {
     ///
     /// # Errors
     /// Those of `progress`.
-    pub fn epoch(&mut self, mut progress: impl FnMut(usize) -> Result<()>) -> Result<(f32, f64, f64)> {
+    pub fn epoch(&mut self, progress: impl FnMut(usize) -> Result<()>) -> Result<(f32, f64, f64)> {
+        let epoch = self.iteration / self.order.len().div_ceil(self.config.batch_size);
+        let (mut deformed, images) = (self.deformed.take(), &self.set.images);
+        let result = match &mut deformed {
+            None => self.batches(images, progress),
+            Some(deformed) => {
+                let is_last = epoch + 1 == self.config.epochs;
+                deformed.epoch(epoch, is_last, images, |images| self.batches(images, progress))
+            }
+        };
+        self.deformed = deformed;
+        result
+    }
+
+    /// [`Trainer::epoch`] with these training images, deformed or not.
+    fn batches(&mut self, images: &Images, mut progress: impl FnMut(usize) -> Result<()>) -> Result<(f32, f64, f64)> {
         let Config { batch_size, epochs, learning_rate, weight_decay, momentum, loss, schedule, .. } = *self.config;
         let count = self.order.len();
         let iterations = count.div_ceil(batch_size);
@@ -169,8 +194,8 @@ impl<'a> Trainer<'a> {
         self.shuffle.shuffle(&mut self.order);
         for batch in self.order.chunks(batch_size) {
             done += batch.len();
-            gather(&self.set.images, batch.iter().copied(), &mut self.buffers.pixels);
-            self.set.images.prefetch(self.order[done..].iter().take(batch_size).copied());
+            gather(images, batch.iter().copied(), &mut self.buffers.pixels);
+            images.prefetch(self.order[done..].iter().take(batch_size).copied());
             self.batch_labels.clear();
             self.batch_labels.extend(batch.iter().map(|&i| self.set.labels[i]));
 

@@ -202,7 +202,7 @@ fn figure(title: &str, names: &str, runs: &[Run], bounds: (f64, f64)) -> String 
         title: if bounds.0 > 0.0 { format!("{title}, from {}", bounds.0) } else { title.into() },
         x_label: "epoch".into(),
         y_label: "accuracy".into(),
-        y_bounds: Some(bounds),
+        y_bounds: bounds,
         solid: "test".into(),
         dashed: "train (running)".into(),
         band: "± one standard deviation over the seeds".into(),

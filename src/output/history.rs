@@ -28,7 +28,7 @@ pub fn curves(epochs: &[Epoch], title: String) -> String {
         title,
         x_label: "epoch".into(),
         y_label: "accuracy".into(),
-        y_bounds: Some((0.0, 1.0)),
+        y_bounds: (0.0, 1.0),
         lines: vec![line("train (running)", |e| e.running_accuracy), line("test", |e| e.test_accuracy)],
         ..Figure::default()
     }

@@ -6,6 +6,7 @@ mod predict;
 mod session;
 
 mod data {
+    mod deformation;
     mod files;
 }
 mod math {

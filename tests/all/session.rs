@@ -11,17 +11,14 @@ use std::rc::Rc;
 
 use crate::common::{Folder, NAMES, idx_bytes, pictures, small_config, train};
 use mnist_mlp::config::Config;
+use mnist_mlp::data::deformation::Deformation;
 use mnist_mlp::data::{Data, Dataset};
 use mnist_mlp::error::{Error, Result};
 use mnist_mlp::math::kernel::Kernel;
 use mnist_mlp::output;
 use mnist_mlp::output::progress::Console;
+use mnist_mlp::session;
 use mnist_mlp::training::Trainer;
-
-/// The program's own way through a run, here with a configuration that does not depend on what `get_config` says today.
-#[path = "../../src/main.rs"]
-#[allow(dead_code)]
-mod program;
 
 fn images_of(count: u32, rows: u32, columns: u32) -> Vec<u8> {
     idx_bytes(&[count, rows, columns], &pictures(count as usize, rows as usize, columns as usize, 1).images.pixels)
@@ -64,7 +61,7 @@ impl Write for Paper {
 /// A run as `make run` does it, and what it printed.
 fn run(config: &Config, room: (usize, io::ErrorKind), is_terminal: bool) -> (Result<()>, String) {
     let paper = Paper { printed: Rc::default(), room };
-    let result = program::run(config, &mut Console::new(Box::new(paper.clone()), is_terminal));
+    let result = session::run(config, &mut Console::new(Box::new(paper.clone()), is_terminal));
     let printed = String::from_utf8(paper.printed.take()).unwrap();
     (result, printed)
 }
@@ -346,6 +343,8 @@ fn every_field_of_the_configuration_is_checked() {
     for momentum in [-0.1, 1.0, inf, nan] {
         assert_refused(&Config { momentum, ..good() }, &["momentum", &format!("found {momentum};")]);
     }
+    let deformation = Deformation { rotation: nan, scale: 0.1, shear: 0.0, shift: 0.0, elastic: 0.0, smoothness: 4.0 };
+    assert_refused(&Config { deformation: Some(deformation), ..good() }, &["deformation", "found rotation: NaN;"]);
     assert_refused(&Config { output: "".into(), ..good() }, &["output", "found no name;", "runs/latest"]);
     for (hidden_layers, layer) in
         [(vec![0], 1), (vec![3, 0, 3], 2), (vec![3, 3, (1 << 20) + 1], 3), (vec![usize::MAX], 1)]

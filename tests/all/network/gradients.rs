@@ -133,7 +133,7 @@ impl Objective<'_> {
     }
 }
 
-/// P in [0, 1.5), every second number a background of 0, so that X = P − ½ (§1) reaches 1: large enough to matter.
+/// P in [0, 1.5), every second number a background of 0, so that X = P − ½ reaches 1: large enough to matter.
 fn random_pixels(rows: usize, columns: usize, seed: u64) -> Matrix {
     let mut pixels = random_matrix(rows, columns, seed);
     pixels.data_mut().iter_mut().for_each(|x| *x = 1.5 * x.max(0.0));

@@ -4,7 +4,8 @@ use std::collections::HashSet;
 
 use crate::common::{MNIST, SIGMAS, bits, first, fused_kernels, pictures, small_config, train};
 use mnist_mlp::config::Config;
-use mnist_mlp::data::{Data, Dataset};
+use mnist_mlp::data::deformation::{Deformation, Deformed, Deformer};
+use mnist_mlp::data::{Data, Dataset, Images};
 use mnist_mlp::math::kernel::Kernel;
 use mnist_mlp::math::matrix::Matrix;
 use mnist_mlp::math::rng::{Purpose, Rng};
@@ -83,7 +84,7 @@ fn a_tiny_network_learns_a_handful_of_digits_by_heart() {
     }
 }
 
-/// §3: the units of a layer start equal, get equal gradients and stay equal, so no layer is wider than one unit.
+/// The units of a layer start equal, get equal gradients and stay equal, so no layer is wider than one unit.
 #[test]
 fn with_zero_initialisation_a_layer_does_no_more_than_a_single_unit() {
     let config = Config {
@@ -112,7 +113,7 @@ fn with_zero_initialisation_a_layer_does_no_more_than_a_single_unit() {
     }
 }
 
-/// §6 at the rates that are used: lr·λ is far below f32's step at 1, and yet must come off the weights.
+/// At the rates that are used: lr·λ is far below f32's step at 1, and yet must come off the weights.
 #[test]
 fn a_small_weight_decay_is_not_rounded_away() {
     // Every image is of class 0 and the network certain of it, so that the gradient is zero but for the decay.
@@ -314,6 +315,31 @@ fn random_choices_do_not_disturb_each_other() {
     let data = small_data();
     let of_dropout = |dropout| weights(&run(&Config { dropout, ..small_config() }, &data, Kernel::best(), 1).network);
     assert_eq!(of_dropout(0.0), of_dropout(f32::MIN_POSITIVE));
+}
+
+/// Each epoch has the images that the deformer makes of it, whoever has made them beforehand; the last has no successor.
+#[test]
+fn each_epoch_trains_on_images_deformed_for_it() {
+    let (images, kernel) = (first(30, &MNIST.train).images, Kernel::best());
+    let strengths = Deformation { rotation: 10.0, scale: 0.1, shear: 0.1, shift: 1.0, elastic: 1.0, smoothness: 4.0 };
+    let mut deformer = Deformer::new(strengths, 1, kernel, 28, 28).unwrap();
+    let mut deformed = Deformed::new(deformer.clone(), &images);
+    for (epoch, is_last) in [(0, false), (1, false), (2, true), (4, false)] {
+        let found = deformed.epoch(epoch, is_last, &images, Images::clone);
+        let mut expected = images.clone();
+        for (i, image) in expected.pixels.chunks_exact_mut(784).enumerate() {
+            deformer.deform(epoch, i, images.image(i), image);
+        }
+        assert!(found == expected && found != images, "epoch {epoch}");
+    }
+    // The same network each time, another one than without, and from the second epoch on too.
+    let data = digits(100);
+    let deformation =
+        |deformation| weights(&run(&Config { deformation, epochs: 3, ..small_config() }, &data, kernel, 1).network);
+    assert_eq!(deformation(Some(strengths)), deformation(Some(strengths)));
+    let still = Deformation { rotation: 0.0, scale: 0.0, shear: 0.0, shift: 0.0, elastic: 0.0, ..strengths };
+    assert_eq!(deformation(Some(still)), deformation(None));
+    assert_ne!(deformation(Some(strengths)), deformation(None));
 }
 
 // ---- Dropout -----------------------------------------------------------------------------------------------------
