@@ -26,8 +26,8 @@ pub struct Experiment {
     pub reported: &'static str,
 }
 
-/// Fields of [`Config`] that are younger than runs that are still good, each with the value that changes nothing for these:
-/// it takes no part in [`Experiment::configuration`].
+/// Fields that [`Config`] got after its experiments had run, each with the value with which everything stayed as it was.
+/// With that value they take no part in [`Experiment::configuration`], so that those runs still count.
 const LATER_FIELDS: [(&str, &str); 4] =
     [("activation", "Sigmoid"), ("momentum", "0.0"), ("dropout_after_activation", "false"), ("deformation", "None")];
 
