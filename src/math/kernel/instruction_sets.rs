@@ -67,7 +67,6 @@ pub use x86::{Avx2, Avx512};
 
 /// The two instruction sets of x86-64, by their intrinsics.
 #[cfg(target_arch = "x86_64")]
-#[allow(clippy::undocumented_unsafe_blocks)] // the processor, and what is behind a pointer, are the caller's word
 mod x86 {
     use std::arch::x86_64::*;
 
@@ -86,10 +85,12 @@ mod x86 {
         }
         #[inline(always)]
         unsafe fn multiply_add(a: f32, b: __m256, c: __m256) -> __m256 {
+            // SAFETY: the processor is the caller's word.
             unsafe { _mm256_fmadd_ps(_mm256_set1_ps(a), b, c) }
         }
         #[inline(always)]
         unsafe fn nonzero(a: __m256) -> u32 {
+            // SAFETY: the processor is the caller's word.
             unsafe { _mm256_movemask_ps(_mm256_cmp_ps::<_CMP_NEQ_UQ>(a, _mm256_setzero_ps())) as u32 }
         }
     }
@@ -107,15 +108,18 @@ mod x86 {
         }
         #[inline(always)]
         unsafe fn multiply_add(a: f32, b: __m512, c: __m512) -> __m512 {
+            // SAFETY: the processor is the caller's word.
             unsafe { _mm512_fmadd_ps(_mm512_set1_ps(a), b, c) }
         }
         #[inline(always)]
         unsafe fn nonzero(a: __m512) -> u32 {
             // Any bit but the sign: Miri knows no comparison of floats here.
+            // SAFETY: the processor is the caller's word.
             unsafe { u32::from(_mm512_test_epi32_mask(_mm512_castps_si512(a), _mm512_set1_epi32(i32::MAX))) }
         }
         #[inline(always)]
         unsafe fn store_first(count: usize, to: *mut f32, vector: __m512) {
+            // SAFETY: the processor, and what is behind `to`, are the caller's word.
             unsafe { _mm512_mask_storeu_ps(to, ((1_u32 << count) - 1) as __mmask16, vector) }
         }
     }
