@@ -28,8 +28,13 @@ pub struct Experiment {
 
 /// Fields that [`Config`] got after its experiments had run, each with the value with which everything stayed as it was.
 /// With that value they take no part in [`Experiment::configuration`], so that those runs still count.
-const LATER_FIELDS: [(&str, &str); 4] =
-    [("activation", "Sigmoid"), ("momentum", "0.0"), ("dropout_after_activation", "false"), ("deformation", "None")];
+const LATER_FIELDS: [(&str, &str); 5] = [
+    ("class_names", "[]"),
+    ("activation", "Sigmoid"),
+    ("momentum", "0.0"),
+    ("dropout_after_activation", "false"),
+    ("deformation", "None"),
+];
 
 impl Experiment {
     /// A hash of the configuration without its seed and paths: 64-bit FNV-1a (Fowler, Noll and Vo). By it a run is known

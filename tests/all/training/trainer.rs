@@ -321,7 +321,7 @@ fn random_choices_do_not_disturb_each_other() {
 #[test]
 fn each_epoch_trains_on_images_deformed_for_it() {
     let (images, kernel) = (first(30, &MNIST.train).images, Kernel::best());
-    let strengths = Deformation { rotation: 10.0, scale: 0.1, shear: 0.1, shift: 1.0, elastic: 1.0, smoothness: 4.0 };
+    let strengths = Deformation::default();
     let mut deformer = Deformer::new(strengths, 1, kernel, 28, 28).unwrap();
     let mut deformed = Deformed::new(deformer.clone(), &images);
     for (epoch, is_last) in [(0, false), (1, false), (2, true), (4, false)] {
