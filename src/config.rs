@@ -1,119 +1,109 @@
-//! What a training run is: every choice of the coursework, one field each.
+//! What a training run is: every choice that can be made, one field each.
 
 use std::path::PathBuf;
 
+use crate::data::deformation::Deformation;
 use crate::error::{Error, Result};
+use crate::network::activation::Activation;
 use crate::network::layer::Initialisation;
 use crate::network::loss::Loss;
 use crate::training::schedule::Schedule;
 
-/// A training run. The same configuration gives the same network, bit by bit.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Config {
-    /// Units of each hidden layer, from the images to the classes (§2).
-    pub hidden_layers: Vec<usize>,
+/// Makes [`Config`] of its fields, each written once with its meaning, its type and its default.
+macro_rules! config {
+    ($($(#[$meaning:meta])* $field:ident: $type:ty = $default:expr,)*) => {
+        /// A training run. The same configuration gives the same network, bit by bit. The default is the coursework's
+        /// best row.
+        #[derive(Clone, Debug, PartialEq)]
+        pub struct Config { $($(#[$meaning])* pub $field: $type,)* }
+
+        impl Default for Config {
+            fn default() -> Self {
+                Config { $($field: $default,)* }
+            }
+        }
+
+        impl Config {
+            /// Every field's name and value, written as in `get_config`; paths without quotes.
+            pub fn fields(&self) -> Vec<(&'static str, String)> {
+                let text = |value: &dyn std::fmt::Debug| format!("{value:?}").trim_matches('"').to_string();
+                vec![$((stringify!($field), text(&self.$field)),)*]
+            }
+        }
+    };
+}
+
+config! {
+    /// Units of each hidden layer, from the images to the classes.
+    hidden_layers: Vec<usize> = vec![128, 64, 64],
     /// How many classes the labels tell apart: 10 digits.
-    pub classes: usize,
-    /// Initial weights and biases (§3).
-    pub initialisation: Initialisation,
-    /// What training minimises (§4).
-    pub loss: Loss,
-    /// How the learning rate changes (§5).
-    pub schedule: Schedule,
-    /// The highest rate of the schedule. The gradient is summed over the batch, so a larger batch wants a smaller rate.
-    pub learning_rate: f32,
-    /// The share of hidden units left out in each training step (§6); 0 for none.
-    pub dropout: f32,
-    /// λ of the L2 penalty (§6); 0 for none.
-    pub weight_decay: f32,
-    /// Images in a batch. The last of an epoch is smaller where the training set is not a multiple.
-    pub batch_size: usize,
+    classes: usize = 10,
+    /// What the hidden layers apply to their sums.
+    activation: Activation = Activation::Sigmoid,
+    /// Initial weights and biases.
+    initialisation: Initialisation = Initialisation::Xavier,
+    /// What training minimises.
+    loss: Loss = Loss::CrossEntropy,
+    /// How the learning rate changes in the course of training.
+    schedule: Schedule = Schedule::Step,
+    /// The highest rate of the schedule. It multiplies the sum of the batch's gradients, not their mean.
+    learning_rate: f32 = 0.02,
+    /// μ: the share of the last step that is taken again with each step; 0 for none.
+    momentum: f32 = 0.0,
+    /// The probability that a hidden unit is dropped in a training step; 0 for none.
+    dropout: f32 = 0.0,
+    /// Where dropout sets a dropped unit to 0: its activation, as is usual, or the sum before it, as the coursework does,
+    /// so that a dropped sigmoid is ½.
+    dropout_after_activation: bool = false,
+    /// λ of the L2 penalty; 0 for none.
+    weight_decay: f32 = 1e-5,
+    /// How the training images are deformed, anew in each epoch; None for not at all.
+    deformation: Option<Deformation> = None,
+    /// Images in a batch. The last batch of an epoch is smaller where the training set is no multiple.
+    batch_size: usize = 16,
     /// How often training sees each image.
-    pub epochs: usize,
+    epochs: usize = 20,
     /// Where every random choice comes from: another seed, another network.
-    pub seed: u64,
+    seed: u64 = 1,
+    /// The name of each class; none where its number says it all, as for digits.
+    class_names: Vec<&'static str> = vec![],
     /// The folder with the four IDX files.
-    pub data: PathBuf,
+    data: PathBuf = "raw_data".into(),
     /// The folder for what training leaves.
-    pub output: PathBuf,
+    output: PathBuf = "runs/latest".into(),
 }
 
 impl Config {
-    /// Every field's name and value, written as in `get_config`; paths without quotes.
-    pub fn fields(&self) -> Vec<(&'static str, String)> {
-        // Taken apart without `..`, so that no field is forgotten.
-        let Config {
-            hidden_layers,
-            classes,
-            initialisation,
-            loss,
-            schedule,
-            learning_rate,
-            dropout,
-            weight_decay,
-            batch_size,
-            epochs,
-            seed,
-            data,
-            output,
-        } = self;
-        vec![
-            ("hidden_layers", format!("{hidden_layers:?}")),
-            ("classes", format!("{classes:?}")),
-            ("initialisation", format!("{initialisation:?}")),
-            ("loss", format!("{loss:?}")),
-            ("schedule", format!("{schedule:?}")),
-            ("learning_rate", format!("{learning_rate:?}")),
-            ("dropout", format!("{dropout:?}")),
-            ("weight_decay", format!("{weight_decay:?}")),
-            ("batch_size", format!("{batch_size:?}")),
-            ("epochs", format!("{epochs:?}")),
-            ("seed", format!("{seed:?}")),
-            ("data", data.display().to_string()),
-            ("output", output.display().to_string()),
-        ]
-    }
-
     /// Checks every field that can be checked without the data.
     ///
     /// # Errors
     /// The first field that makes no sense, with what it may be.
     pub fn validate(&self) -> Result<()> {
-        let wrong = |field: &str, found: String, expected: &str| {
-            Err(Error::new(format!("{field} in get_config"), found, expected, "change that line in src/main.rs"))
+        let Config { hidden_layers, learning_rate, momentum, dropout, weight_decay, .. } = self;
+        let check = |holds: bool, field: &str, found: &dyn ToString, expected: &str| {
+            if holds { Ok(()) } else { Err(Error::in_config(field, found.to_string(), expected)) }
         };
-        if let Some(layer) = self.hidden_layers.iter().position(|&width| width == 0) {
-            return wrong("hidden_layers", format!("0 units in layer {}", layer + 1), "at least 1 unit in every layer");
+        let share = |share: f32| (0.0..1.0).contains(&share);
+        let layers = format!("{} layers", hidden_layers.len());
+        check(hidden_layers.len() <= 1000, "hidden_layers", &layers, "at most 1000 layers")?;
+        for (i, width) in hidden_layers.iter().enumerate() {
+            let found = format!("{width} units in layer {}", i + 1);
+            check((1..=1 << 20).contains(width), "hidden_layers", &found, "from 1 to 1048576 units in every layer")?;
         }
-        if self.hidden_layers.len() > 1000 {
-            return wrong("hidden_layers", format!("{} layers", self.hidden_layers.len()), "at most 1000 layers");
-        }
-        // More weights than this cannot be numbered, let alone trained.
-        if let Some(width) = self.hidden_layers.iter().find(|&&width| width > 1 << 20) {
-            return wrong("hidden_layers", format!("a layer of {width} units"), "at most 1048576 units in a layer");
-        }
-        if !(2..=256).contains(&self.classes) {
-            return wrong("classes", self.classes.to_string(), "from 2 to 256, since a label is one byte");
-        }
-        if !(self.learning_rate > 0.0 && self.learning_rate.is_finite()) {
-            return wrong("learning_rate", self.learning_rate.to_string(), "a finite number above 0, such as 0.02");
-        }
-        if !(0.0..1.0).contains(&self.dropout) {
-            return wrong("dropout", self.dropout.to_string(), "a share from 0 up to, but not including, 1");
-        }
-        if !(self.weight_decay >= 0.0 && self.weight_decay.is_finite()) {
-            return wrong(
-                "weight_decay",
-                self.weight_decay.to_string(),
-                "0 or a small finite number above, such as 1e-5",
-            );
-        }
-        if self.batch_size == 0 {
-            return wrong("batch_size", "0".into(), "at least 1 image, such as 16");
-        }
-        if !(1..=1 << 20).contains(&self.epochs) {
-            return wrong("epochs", self.epochs.to_string(), "from 1 to 1048576 epochs");
-        }
-        Ok(())
+        let classes = "from 2 to 256, since a label is one byte";
+        check((2..=256).contains(&self.classes), "classes", &self.classes, classes)?;
+        let (names, one_each) = (self.class_names.len(), format!("none, or {} names, one a class", self.classes));
+        check([0, self.classes].contains(&names), "class_names", &format!("{names} names"), &one_each)?;
+        let rate = "a finite number above 0, such as 0.02";
+        check(*learning_rate > 0.0 && learning_rate.is_finite(), "learning_rate", learning_rate, rate)?;
+        check(share(*momentum), "momentum", momentum, "from 0 up to, but not including, 1, such as 0.9")?;
+        check(share(*dropout), "dropout", dropout, "a probability from 0 up to, but not including, 1")?;
+        let decay = "0 or a small finite number above, such as 1e-5";
+        check(*weight_decay >= 0.0 && weight_decay.is_finite(), "weight_decay", weight_decay, decay)?;
+        self.deformation.map_or(Ok(()), |deformation| deformation.validate())?;
+        check(self.batch_size > 0, "batch_size", &self.batch_size, "at least 1 image, such as 16")?;
+        check((1..=1 << 20).contains(&self.epochs), "epochs", &self.epochs, "from 1 to 1048576 epochs")?;
+        let no_name = self.output.as_os_str().is_empty();
+        check(!no_name, "output", &"no name", "the name of a folder, such as runs/latest")
     }
 }

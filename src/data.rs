@@ -1,5 +1,6 @@
-//! Labelled images, from the four IDX files to batches (§1).
+//! Labelled images, from the four IDX files.
 
+pub mod deformation;
 pub mod gzip;
 pub mod idx;
 
@@ -7,12 +8,7 @@ use std::hint::black_box;
 use std::path::Path;
 
 use crate::error::{Error, Result};
-use crate::math::kernel::{Kernel, Operation, Simd};
-use crate::math::matrix::{LINE, Matrix};
 use idx::Idx;
-
-/// What normalisation (§1) adds to p/255: (p − 127.5) / 255 = p/255 − ½.
-pub const SHIFT: f32 = -0.5;
 
 /// Grey images of one size. The pixels stay bytes until they are needed: a quarter of the memory of floats.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,35 +58,10 @@ impl Images {
         &self.pixels[i * self.size()..][..self.size()]
     }
 
-    /// Reads a byte in every cache line of the images of those numbers, so that they are in the caches by the time they are
-    /// gathered: they lie anywhere in tens of megabytes, which no processor guesses by itself.
+    /// Reads a byte in every 64, a cache line, of the images of those numbers, so that they are in the caches by the time
+    /// they are gathered: shuffled, they lie anywhere in tens of megabytes, which no processor guesses by itself.
     pub fn prefetch(&self, numbers: impl Iterator<Item = usize>) {
-        black_box(numbers.flat_map(|i| self.image(i).iter().step_by(LINE)).fold(0, |sum, byte| sum ^ byte));
-    }
-
-    /// `batch ←` the images of those numbers, one a row (`numbers × size`), each pixel as p/255. The other half of the
-    /// normalisation, [`SHIFT`], is left to the first layer: the background, four of five pixels of a digit, stays zero
-    /// and can be skipped.
-    pub fn gather(&self, kernel: Kernel, numbers: impl ExactSizeIterator<Item = usize>, batch: &mut Matrix) {
-        batch.reshape(numbers.len(), self.size());
-        for (row, i) in numbers.enumerate() {
-            kernel.run(Scale { pixels: self.image(i), row: batch.row_mut(row) });
-        }
-    }
-}
-
-struct Scale<'a> {
-    pixels: &'a [u8],
-    row: &'a mut [f32],
-}
-
-impl Operation for Scale<'_> {
-    type Output = ();
-    #[inline(always)]
-    fn run<S: Simd>(self) {
-        for (x, &p) in self.row.iter_mut().zip(self.pixels) {
-            *x = f32::from(p) * (1.0 / 255.0);
-        }
+        black_box(numbers.flat_map(|i| self.image(i).iter().step_by(64)).fold(0, |sum, byte| sum ^ byte));
     }
 }
 
@@ -138,7 +109,8 @@ impl Dataset {
     fn load(folder: &Path, split: &str, classes: usize) -> Result<Dataset> {
         let images = idx::find(folder, &format!("{split}-images-idx3-ubyte"))?;
         let labels = idx::find(folder, &format!("{split}-labels-idx1-ubyte"))?;
-        Dataset::new((&images, idx::read_file(&images, 3)?), (&labels, idx::read_file(&labels, 1)?), classes)
+        let images = (&*images, idx::read_file(&images, 3)?);
+        Dataset::new(images, (&labels, idx::read_file(&labels, 1)?), classes)
     }
 
     /// Images and labels that belong together, each with the file it is from.
@@ -147,16 +119,19 @@ impl Dataset {
     /// What [`Images::new`] and [`check_labels`] find.
     pub fn new(images: (&Path, Idx), labels: (&Path, Idx), classes: usize) -> Result<Dataset> {
         let images = Images::new(images.0, images.1)?;
-        check_labels(labels.0, &labels.1.data, images.len(), classes)?;
+        let most = labels.1.data.iter().max().map_or(0, |&most| usize::from(most));
+        let next =
+            format!("set classes in get_config to {} if these are the right labels: they count from 0", most + 1);
+        check_labels(labels.0, &labels.1.data, images.len(), classes, &next)?;
         Ok(Dataset { images, labels: labels.1.data })
     }
 }
 
-/// Checks the labels of `path`.
+/// Checks the labels of `path`; `next` is what to do about one that is too large.
 ///
 /// # Errors
 /// Another number of labels than of images, a label of `classes` or above.
-pub fn check_labels(path: &Path, labels: &[u8], images: usize, classes: usize) -> Result<()> {
+pub fn check_labels(path: &Path, labels: &[u8], images: usize, classes: usize, next: &str) -> Result<()> {
     if labels.len() != images {
         return Err(Error::new(
             path.display(),
@@ -167,11 +142,9 @@ pub fn check_labels(path: &Path, labels: &[u8], images: usize, classes: usize) -
     }
     match labels.iter().position(|&label| usize::from(label) >= classes) {
         None => Ok(()),
-        Some(i) => Err(Error::new(
-            path.display(),
-            format!("label {} at image {i}", labels[i]),
-            format!("labels from 0 to {}", classes - 1),
-            "set classes in get_config to the number of classes in this set",
-        )),
+        Some(i) => {
+            let found = format!("label {} at image {i}", labels[i]);
+            Err(Error::new(path.display(), found, format!("labels from 0 to {}", classes.saturating_sub(1)), next))
+        }
     }
 }

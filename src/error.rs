@@ -39,6 +39,11 @@ impl Error {
         Error::Problem { place: place.to_string(), found: found.into(), expected: expected.into(), next: next.into() }
     }
 
+    /// A problem with a field of the configuration: what was `found`, and what was `expected`.
+    pub fn in_config(field: &str, found: impl Into<String>, expected: impl Into<String>) -> Self {
+        Error::new(format!("{field} in get_config"), found, expected, "change that line in src/main.rs")
+    }
+
     /// What the operating system said when `path` was read.
     pub fn reading(path: &Path, error: &io::Error) -> Self {
         let next = match error.kind() {
@@ -46,17 +51,17 @@ impl Error {
             io::ErrorKind::PermissionDenied => "check who may read it",
             _ => "check the disk and try again",
         };
-        Error::new(path.display(), format!("reading failed: {error}"), "a file that can be read", next)
+        Error::new(path.display(), format!("the error \"{error}\""), "a file that can be read", next)
     }
 
     /// What the operating system said when `path` was written.
     pub fn writing(path: &Path, error: &io::Error) -> Self {
         let next = match error.kind() {
-            io::ErrorKind::AlreadyExists | io::ErrorKind::NotADirectory => "name a folder that is none of your files",
+            io::ErrorKind::AlreadyExists | io::ErrorKind::NotADirectory => "name a folder, not a file",
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "make room on the disk, or write elsewhere",
             _ => "check that the folder exists and may be written, or write elsewhere",
         };
-        Error::new(path.display(), format!("writing failed: {error}"), "a place that can be written", next)
+        Error::new(path.display(), format!("the error \"{error}\""), "a place that can be written", next)
     }
 
     /// What the operating system said when a line was printed; a closed pipe is no problem.
@@ -65,7 +70,7 @@ impl Error {
             io::ErrorKind::BrokenPipe => Error::ClosedPipe,
             _ => Error::new(
                 "standard output",
-                format!("writing failed: {error}"),
+                format!("the error \"{error}\""),
                 "a terminal, file or pipe that takes our lines",
                 "check where the output goes",
             ),

@@ -3,42 +3,39 @@
 use std::process::ExitCode;
 
 use mnist_mlp::config::Config;
-use mnist_mlp::data::Data;
-use mnist_mlp::error::Result;
+use mnist_mlp::data::deformation::Deformation;
+use mnist_mlp::network::activation::Activation;
 use mnist_mlp::network::layer::Initialisation;
 use mnist_mlp::network::loss::Loss;
+use mnist_mlp::output::progress::Console;
 use mnist_mlp::session;
 use mnist_mlp::training::schedule::Schedule;
 
-/// The best row of the coursework (§7).
+/// The best row of the coursework.
 fn get_config() -> Config {
     Config {
         hidden_layers: vec![128, 64, 64],
         classes: 10,
-        initialisation: Initialisation::Xavier, // Zero, Normal, Xavier
-        loss: Loss::CrossEntropy,               // CrossEntropy, MeanSquaredError
+        activation: Activation::Sigmoid,        // Sigmoid, Tanh, ReLU, SiLU
+        initialisation: Initialisation::Xavier, // Zero, Normal, Xavier, He (for ReLU and SiLU)
+        loss: Loss::CrossEntropy,               // CrossEntropy, MeanSquaredError (with learning_rate 0.5)
         schedule: Schedule::Step,               // Constant, Step, Cosine, Cycle
         learning_rate: 0.02,
-        dropout: 0.0,       // the share of hidden units left out, 0.2 or 0.5 in §6
-        weight_decay: 1e-5, // λ of the L2 penalty
+        momentum: 0.0,
+        dropout: 0.0, // the probability that a hidden unit is dropped, such as 0.2
+        dropout_after_activation: false,
+        weight_decay: 1e-5,               // λ of the L2 penalty
+        deformation: None::<Deformation>, // or Some(Deformation::default())
         batch_size: 16,
         epochs: 20,
         seed: 1,
+        class_names: vec![], // such as vec!["T-shirt", "trouser", …]
         data: "raw_data".into(),
         output: "runs/latest".into(),
     }
 }
 
 fn main() -> ExitCode {
-    session::exit_code(run(&get_config()))
-}
-
-fn run(config: &Config) -> Result<()> {
-    session::no_arguments()?;
-    session::check(config)?;
-    let data = Data::load(&config.data, config.classes)?;
-    let trained = session::train(config, &data)?;
-    let saved = session::save(config, &data, &trained);
-    session::summarise(&data, &trained)?; // even where there is no room to save it
-    saved
+    let run = || session::run(&get_config(), &mut Console::stdout());
+    session::exit_code(session::no_arguments().and_then(|()| run()))
 }

@@ -1,5 +1,7 @@
-//! The network (§2): linear layers, sigmoids between them, softmax at the end; forward, backward and update.
+//! The network: linear layers, an activation after each but the last, softmax at the end; forward, backward and update.
 
+pub mod activation;
+pub mod dropout;
 pub mod layer;
 pub mod loss;
 
@@ -7,11 +9,12 @@ use std::sync::Mutex;
 use std::thread;
 
 use crate::data::Images;
-use crate::math::activation::{Sigmoid, SigmoidBackward, Softmax};
 use crate::math::kernel::Kernel;
 use crate::math::matrix::Matrix;
 use crate::math::rng::Rng;
-use crate::network::layer::{Dropout, Initialisation, Linear};
+use crate::network::activation::{Activation, Softmax};
+use crate::network::dropout::{Dropout, multiply};
+use crate::network::layer::{Initialisation, Input, Linear, Step, gather};
 use crate::network::loss::Loss;
 
 /// Images that evaluation takes at once: a multiple of every tile's rows, few enough to stay in the second cache.
@@ -22,6 +25,8 @@ pub const EVALUATION_BATCH: usize = 48;
 pub struct Network {
     /// The layers from the images to the classes.
     pub layers: Vec<Linear>,
+    /// The activation of all layers but the last.
+    pub activation: Activation,
     /// What computes.
     pub kernel: Kernel,
 }
@@ -29,13 +34,25 @@ pub struct Network {
 /// What a batch becomes on its way through the network and back. Made once, used for every batch.
 #[derive(Clone, Debug, Default)]
 pub struct Buffers {
-    /// The batch as [`Images::gather`] leaves it (`batch × fan_in` of the first layer), then what each layer makes of it
-    /// (`batch × fan_out`): after the sigmoid, the last after softmax.
-    pub activations: Vec<Matrix>,
-    dropouts: Vec<Dropout>,
+    /// The batch as [`gather`] leaves it: `batch × pixels`.
+    pub pixels: Matrix,
+    hidden: Vec<Hidden>,
+    /// The logits of the last layer, then their softmax, then ∂L/∂Z: `batch × classes`.
+    pub probabilities: Matrix,
     /// ∂L/∂Z of the layer at hand, and of the one before.
     gradients: [Matrix; 2],
     scratch: Matrix,
+}
+
+/// What one hidden layer makes of a batch, each `batch × fan_out`.
+#[derive(Clone, Debug, Default)]
+struct Hidden {
+    /// The sums X·W + b.
+    z: Matrix,
+    /// The activations f(z).
+    a: Matrix,
+    /// The mask of dropout, on `z` or on `a`.
+    mask: Matrix,
 }
 
 impl Network {
@@ -43,74 +60,80 @@ impl Network {
     ///
     /// # Panics
     /// If there are fewer than two widths.
-    pub fn new(widths: &[usize], initialisation: Initialisation, rng: &mut Rng, kernel: Kernel) -> Self {
+    pub fn new(
+        widths: &[usize],
+        activation: Activation,
+        initialisation: Initialisation,
+        rng: &mut Rng,
+        kernel: Kernel,
+    ) -> Self {
         assert!(widths.len() > 1, "a network has at least one layer");
         let layers = widths.windows(2).map(|pair| Linear::new(pair[0], pair[1], initialisation, rng)).collect();
-        Network { layers, kernel }
+        Network { layers, activation, kernel }
     }
 
     /// Buffers for this network.
     pub fn buffers(&self) -> Buffers {
-        Buffers {
-            activations: vec![Matrix::default(); self.layers.len() + 1],
-            dropouts: vec![Dropout::default(); self.layers.len() - 1],
-            ..Buffers::default()
-        }
+        Buffers { hidden: vec![Hidden::default(); self.layers.len() - 1], ..Buffers::default() }
     }
 
-    /// From the batch in `activations[0]` to the probabilities in the last, `batch × classes`. In training, `dropout` gives
-    /// the share of units to leave out and the generator that chooses them.
-    pub fn forward(&self, buffers: &mut Buffers, mut dropout: Option<(f32, &mut Rng)>) {
-        let last = self.layers.len() - 1;
-        for (l, layer) in self.layers.iter().enumerate() {
-            let (inputs, outputs) = buffers.activations.split_at_mut(l + 1);
-            let (input, output) = (&inputs[l], &mut outputs[0]);
-            match l {
-                0 => layer.forward_pixels(self.kernel, input, output, &mut buffers.scratch),
-                _ => layer.forward(self.kernel, input, output),
+    /// From the batch in `pixels` to its `probabilities`. `dropout` is for training alone.
+    pub fn forward(&self, buffers: &mut Buffers, mut dropout: Option<&mut Dropout>) {
+        let Buffers { pixels, hidden, probabilities, scratch, .. } = buffers;
+        let mut input = Input::Pixels(pixels);
+        for (layer, Hidden { z, a, mask }) in self.layers.iter().zip(hidden) {
+            layer.forward(self.kernel, input, z, scratch);
+            if let Some(dropout) = dropout.as_mut().filter(|dropout| !dropout.after_activation) {
+                dropout.forward(z, mask);
             }
-            if l == last {
-                self.kernel.run(Softmax(output));
-            } else {
-                if let Some((p, rng)) = &mut dropout {
-                    buffers.dropouts[l].forward(*p, rng, output);
-                }
-                self.kernel.run(Sigmoid(output.data_mut()));
+            self.activation.forward(self.kernel, z, a);
+            if let Some(dropout) = dropout.as_mut().filter(|dropout| dropout.after_activation) {
+                dropout.forward(a, mask);
             }
+            input = Input::Activations(a);
         }
+        if let Some(layer) = self.layers.last() {
+            layer.forward(self.kernel, input, probabilities, scratch);
+        }
+        self.kernel.run(Softmax(probabilities));
     }
 
-    /// From the activations that `forward` left, back through the layers, updating each on the way. `dropout` says whether
-    /// `forward` had one. The probabilities are used up.
-    pub fn backward_and_update(
+    /// One step of training on the batch in `pixels`: forward, then from its loss back through the layers, each of which
+    /// takes its part of the step. `velocities` are the layers' ([`Linear::backward`]), or none without momentum.
+    /// Returns the sum of the images' losses and how many were classified right, both before the step.
+    pub fn train(
         &mut self,
         buffers: &mut Buffers,
         labels: &[u8],
         loss: Loss,
-        dropout: bool,
-        descent: Descent,
-    ) {
-        let Buffers { activations, dropouts, gradients: [gradient, previous], scratch } = buffers;
-        let last = self.layers.len();
-        std::mem::swap(gradient, &mut activations[last]);
-        for (i, &label) in labels.iter().enumerate() {
-            loss.gradient(gradient.row_mut(i), label);
-        }
+        mut dropout: Option<&mut Dropout>,
+        step: Step,
+        velocities: &mut [Linear],
+    ) -> (f64, usize) {
+        self.forward(buffers, dropout.as_deref_mut());
+        let Buffers { pixels, hidden, probabilities, gradients: [gradient, previous], scratch } = buffers;
+        let correct = count_correct(probabilities, labels);
+        let loss = loss.backward(probabilities, labels);
+        std::mem::swap(gradient, probabilities);
         for (l, layer) in self.layers.iter_mut().enumerate().rev() {
-            if l > 0 {
-                layer.backward(self.kernel, gradient, previous, scratch);
-                let activations = activations[l].data();
-                self.kernel.run(SigmoidBackward { activations, gradient: previous.data_mut() });
-                if dropout {
-                    dropouts[l - 1].backward(previous);
+            let input = match l.checked_sub(1) {
+                None => Input::Pixels(pixels),
+                Some(before) => Input::Activations(&hidden[before].a),
+            };
+            let step = (step, velocities.get_mut(l));
+            layer.backward(self.kernel, input, gradient, previous, step, scratch);
+            if let Some(Hidden { z, a, mask }) = l.checked_sub(1).map(|before| &mut hidden[before]) {
+                if dropout.as_ref().is_some_and(|dropout| dropout.after_activation) {
+                    self.activation.forward(self.kernel, z, a); // f(z) again, without the mask
                 }
-            }
-            match l {
-                0 => layer.update_pixels(self.kernel, &activations[0], gradient, descent, scratch),
-                _ => layer.update(self.kernel, &activations[l], gradient, descent, scratch),
+                self.activation.backward(self.kernel, z, a, previous);
+                if dropout.is_some() {
+                    multiply(previous, mask); // on either side of f, which acts on each number by itself
+                }
             }
             std::mem::swap(gradient, previous);
         }
+        (loss, correct)
     }
 
     /// Whether every weight and bias is a finite number. Training that has diverged leaves others.
@@ -133,9 +156,9 @@ impl Network {
             let mut buffers = self.buffers();
             while let Some((i, rows)) = next() {
                 let start = i * EVALUATION_BATCH;
-                images.gather(self.kernel, start..start + rows.len() / self.classes(), &mut buffers.activations[0]);
+                gather(images, start..start + rows.len() / self.classes(), &mut buffers.pixels);
                 self.forward(&mut buffers, None);
-                rows.copy_from_slice(buffers.activations[self.layers.len()].data());
+                rows.copy_from_slice(buffers.probabilities.data());
             }
         };
         thread::scope(|scope| {
@@ -149,17 +172,8 @@ impl Network {
     }
 }
 
-/// How far one update goes.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Descent {
-    /// The rate of this iteration.
-    pub learning_rate: f32,
-    /// The share that the weights lose to the L2 penalty: lr·λ, summed over the iterations since they last lost any.
-    pub shrink: f32,
-}
-
 /// The class of the largest probability; the first of equals.
-pub fn most_likely(probabilities: &[f32]) -> u8 {
+pub fn argmax(probabilities: &[f32]) -> u8 {
     let mut best = 0;
     for (class, p) in probabilities.iter().enumerate() {
         if *p > probabilities[best] {
@@ -177,13 +191,17 @@ pub fn confusion(probabilities: &Matrix, labels: &[u8]) -> Vec<Vec<usize>> {
     let classes = probabilities.columns();
     let mut counts = vec![vec![0; classes]; classes];
     for (i, &label) in labels.iter().enumerate() {
-        counts[usize::from(label)][usize::from(most_likely(probabilities.row(i)))] += 1;
+        counts[usize::from(label)][usize::from(argmax(probabilities.row(i)))] += 1;
     }
     counts
 }
 
-/// The share of images whose most likely class is their label; `probabilities` is `labels × classes`.
+/// The share of images whose most probable class is their label; `probabilities` is `labels × classes`.
 pub fn accuracy(probabilities: &Matrix, labels: &[u8]) -> f64 {
-    let right = (0..labels.len()).filter(|&i| most_likely(probabilities.row(i)) == labels[i]).count();
-    right as f64 / labels.len() as f64
+    count_correct(probabilities, labels) as f64 / labels.len() as f64
+}
+
+/// How many images' most probable class is their label.
+fn count_correct(probabilities: &Matrix, labels: &[u8]) -> usize {
+    (0..labels.len()).filter(|&i| argmax(probabilities.row(i)) == labels[i]).count()
 }

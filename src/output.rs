@@ -8,7 +8,7 @@ pub mod report;
 pub mod weights;
 
 use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process;
 
@@ -23,10 +23,10 @@ pub fn write_whole(path: &Path, content: &[u8]) -> Result<()> {
 }
 
 /// Writes files that belong together, each with its content. Folders that are missing are made. Until all is on the disk
-/// the files have other names, so nobody ever sees half of one, and a failure leaves what was there before.
+/// the files have other names, so nobody ever sees half of one, and what was there before stays if the disk fills up.
 ///
 /// # Errors
-/// Whatever the disk says.
+/// Whatever the disk says, and a folder in the place of a file.
 pub fn write_together(files: &[(PathBuf, &[u8])]) -> Result<()> {
     let partial = |path: &Path| {
         let mut name = path.as_os_str().to_owned();
@@ -39,12 +39,15 @@ pub fn write_together(files: &[(PathBuf, &[u8])]) -> Result<()> {
         file.sync_all()
     };
     let written = files.iter().try_for_each(|(path, content)| {
+        if path.is_dir() {
+            return Err(Error::new(path.display(), "a folder", "a place for a file", "rename or remove that folder"));
+        }
         let folder = path.parent().unwrap_or(Path::new("."));
         fs::create_dir_all(folder).map_err(|error| Error::writing(folder, &error))?;
         write(path, content).map_err(|error| Error::writing(path, &error))
     });
-    let named = |path: &PathBuf| fs::rename(partial(path), path).map_err(|error| Error::writing(path, &error));
-    let written = written.and_then(|()| files.iter().try_for_each(|(path, _)| named(path)));
+    let rename = |path: &PathBuf| fs::rename(partial(path), path).map_err(|error| Error::writing(path, &error));
+    let written = written.and_then(|()| files.iter().try_for_each(|(path, _)| rename(path)));
     if written.is_err() {
         // They may not be there at all, and there is nothing to be done if they stay.
         files.iter().for_each(|(path, _)| drop(fs::remove_file(partial(path))));
@@ -52,16 +55,16 @@ pub fn write_together(files: &[(PathBuf, &[u8])]) -> Result<()> {
     written
 }
 
-/// Checks that files can be written into `folder`, before the work whose result they are.
+/// Checks that files can be written into `folder`, before the work whose result they are, and leaves everything as it was.
 ///
 /// # Errors
 /// As [`write_whole`].
 pub fn prepare(folder: &Path) -> Result<()> {
+    let missing: Vec<&Path> = folder.ancestors().take_while(|folder| !folder.exists()).collect();
     let probe = folder.join(".probe");
-    write_whole(&probe, b"This folder can be written to.\n")?;
-    match fs::remove_file(&probe) {
-        // Another process that checks the same folder was quicker.
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        removed => removed.map_err(|error| Error::writing(&probe, &error)),
-    }
+    let written = write_whole(&probe, b"This folder can be written to.\n");
+    // Of two processes that check the same folder the other may have been quicker, and it may be in use by now.
+    let _ = fs::remove_file(&probe);
+    missing.into_iter().for_each(|folder| drop(fs::remove_dir(folder)));
+    written
 }

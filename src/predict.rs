@@ -9,7 +9,7 @@ use crate::data::{Images, check_labels};
 use crate::error::{Error, Result};
 use crate::math::kernel::Kernel;
 use crate::math::matrix::Matrix;
-use crate::network::{accuracy, confusion, most_likely};
+use crate::network::{accuracy, argmax, confusion};
 use crate::output::weights::{self, Model};
 use crate::session;
 use crate::training::MOST_NUMBERS;
@@ -40,7 +40,8 @@ pub fn run(arguments: Vec<OsString>, out: &mut impl Write) -> Result<()> {
             [model, images, labels] => {
                 let probabilities = probabilities(model, images)?;
                 let idx = idx::read_file(labels, 1)?;
-                check_labels(labels, &idx.data, probabilities.rows(), probabilities.columns())?;
+                let next = "use the labels of the set that the network was trained on";
+                check_labels(labels, &idx.data, probabilities.rows(), probabilities.columns(), next)?;
                 assessment(&probabilities, &idx.data)
             }
             _ => {
@@ -98,7 +99,7 @@ fn predictions(probabilities: &Matrix) -> String {
     let (index_width, class_width) = (width(probabilities.rows()), width(probabilities.columns()));
     let lines = (0..probabilities.rows()).map(|i| {
         let row = probabilities.row(i);
-        let class = most_likely(row);
+        let class = argmax(row);
         format!("{i:index_width$}  {class:class_width$}  {:.4}\n", row[usize::from(class)])
     });
     lines.collect()

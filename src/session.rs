@@ -14,15 +14,18 @@ use crate::output::history;
 use crate::output::progress::{Console, duration, thousands};
 use crate::output::report::Report;
 use crate::output::weights;
-use crate::training::{self, Event, Trained};
+use crate::training::{self, Event, Trained, Trainer};
 
-/// Checks the configuration and that its output folder can be written to, before any work is done.
+/// A run from the files to what it leaves: loads the data, trains, saves what came of it and sums it up.
 ///
 /// # Errors
-/// The first thing that is wrong.
-pub fn check(config: &Config) -> Result<()> {
-    config.validate()?;
-    output::prepare(&config.output)
+/// Those of all that it does.
+pub fn run(config: &Config, console: &mut Console) -> Result<()> {
+    let data = Data::load(&config.data, config.classes)?;
+    let trained = train(config, &data, console)?;
+    let saved = save(config, &data, &trained);
+    summarise(&data, &trained, console)?; // even where there is no room to save it
+    saved.and_then(|files| console.line(&files))
 }
 
 /// The arguments of the command, after its name. One that is not Unicode is shown as far as it is.
@@ -30,7 +33,7 @@ pub fn arguments() -> impl Iterator<Item = String> {
     std::env::args_os().skip(1).map(|argument| argument.to_string_lossy().into_owned())
 }
 
-/// Refuses arguments where a command takes none, rather than not heeding them.
+/// Refuses arguments where a command takes none.
 ///
 /// # Errors
 /// If there is one.
@@ -49,23 +52,23 @@ pub fn threads() -> usize {
 /// Trains with the fastest kernel and all cores, showing a line for each epoch and, on a terminal, one that is live.
 ///
 /// # Errors
-/// Those of [`training::train`] and of standard output.
-pub fn train(config: &Config, data: &Data) -> Result<Trained> {
-    training::check(config, &data.train)?;
-    let mut console = Console::default();
+/// Those of [`training::train`], an output folder that cannot be written to, and those of standard output.
+fn train(config: &Config, data: &Data, console: &mut Console) -> Result<Trained> {
     let (kernel, threads, count) = (Kernel::best(), threads(), data.train.labels.len());
+    let trainer = Trainer::new(config, &data.train, kernel)?;
+    output::prepare(&config.output)?; // before the work whose result it is to hold
     console.line(&format!(
         "{} training and {} test images; {kernel} kernel, {threads} threads",
         thousands(count),
         thousands(data.test.labels.len()),
     ))?;
-    console.line("train accuracy is over the batches as they come, the final one a full pass")?;
-    console.line("epoch  learning rate  mean loss  train accuracy  test accuracy  seconds")?;
+    console.line("accuracies: running, on each batch just before it is trained on; test, after the epoch")?;
+    console.line("epoch  learning rate  mean loss  running    test  seconds")?;
     let start = Instant::now();
-    training::train(config, data, kernel, threads, &mut |event| match event {
+    training::train(trainer, &data.test, threads, &mut |event| match event {
         Event::Epoch(e) => console.line(&format!(
-            "{:5}  {:13.6}  {:9.5}  {:14.4}  {:13.4}  {:7.2}",
-            e.epoch, e.learning_rate, e.loss, e.train_accuracy, e.test_accuracy, e.seconds
+            "{:5}  {:13.6}  {:9.5}  {:7.4}  {:6.4}  {:7.2}",
+            e.epoch, e.learning_rate, e.loss, e.running_accuracy, e.test_accuracy, e.seconds
         )),
         Event::Batch { epoch, images } => console.live(|| {
             let done = (epoch - 1) * count + images;
@@ -77,11 +80,12 @@ pub fn train(config: &Config, data: &Data) -> Result<Trained> {
     })
 }
 
-/// Writes the history, the curves, the weights and the report into the output folder.
+/// Writes the history, the curves, the weights and the report into the output folder; returns what it left there, as a line
+/// to print.
 ///
 /// # Errors
 /// What the disk says.
-pub fn save(config: &Config, data: &Data, trained: &Trained) -> Result<()> {
+pub fn save(config: &Config, data: &Data, trained: &Trained) -> Result<String> {
     let title = format!("{:?} initialisation, {:?} schedule", config.initialisation, config.schedule);
     let curves = history::curves(&trained.history, title);
     let (fields, accuracies) = (config.fields(), accuracies(data, trained));
@@ -91,7 +95,7 @@ pub fn save(config: &Config, data: &Data, trained: &Trained) -> Result<()> {
     let report = Report {
         config: &fields,
         accuracies: &accuracies,
-        class_names: &[],
+        class_names: &config.class_names,
         curves: &curves,
         weights: &weights,
         test: &data.test,
@@ -105,19 +109,14 @@ pub fn save(config: &Config, data: &Data, trained: &Trained) -> Result<()> {
         (path("curves.svg"), curves.as_bytes()),
         (path("model.safetensors"), &weights),
         (path("report.html"), report.as_bytes()),
-    ])
+    ])?;
+    let folder = config.output.display();
+    Ok(format!("{folder} has history.csv, curves.svg and model.safetensors; open {}", path("report.html").display()))
 }
 
 /// Prints the coursework's three columns.
-///
-/// # Errors
-/// What standard output says.
-pub fn summarise(data: &Data, trained: &Trained) -> Result<()> {
-    let mut console = Console::default();
-    for (what, accuracy) in accuracies(data, trained) {
-        console.line(&format!("{what} {accuracy}"))?;
-    }
-    Ok(())
+fn summarise(data: &Data, trained: &Trained, console: &mut Console) -> Result<()> {
+    accuracies(data, trained).iter().try_for_each(|(what, accuracy)| console.line(&format!("{what} {accuracy}")))
 }
 
 /// The coursework's three columns, each with its name.

@@ -6,12 +6,15 @@ use std::mem;
 use std::time::Instant;
 
 use crate::config::Config;
-use crate::data::{Data, Dataset};
+use crate::data::deformation::{Deformed, Deformer};
+use crate::data::{Dataset, Images};
 use crate::error::{Error, Result};
 use crate::math::kernel::Kernel;
 use crate::math::matrix::Matrix;
 use crate::math::rng::{Purpose, Rng};
-use crate::network::{Buffers, Descent, EVALUATION_BATCH, Network, accuracy, most_likely};
+use crate::network::dropout::Dropout;
+use crate::network::layer::{Linear, Step, gather};
+use crate::network::{Buffers, EVALUATION_BATCH, Network, accuracy};
 
 /// What training tells whoever watches.
 #[derive(Clone, Copy, Debug)]
@@ -36,9 +39,9 @@ pub struct Epoch {
     pub learning_rate: f32,
     /// The mean loss of an image, each as its batch found it.
     pub loss: f64,
-    /// The share of training images that were classified right as their batch came by: with the weights of that moment
+    /// The share of training images that were classified right when their batch came by, just before it was trained on
     /// and with dropout.
-    pub train_accuracy: f64,
+    pub running_accuracy: f64,
     /// The share of test images that are classified right after the epoch.
     pub test_accuracy: f64,
     /// How long training and test took.
@@ -71,40 +74,39 @@ impl Trained {
     }
 }
 
-/// Half a GiB of numbers, a thousand times the network of §2: a few times as much is what training and saving take.
+/// Half a GiB of numbers, a thousand times the coursework's network: a few times as much is what training and saving take.
 pub const MOST_NUMBERS: usize = 1 << 27;
 
-/// Checks that `config` is one that can be trained on `set`, and returns the network's widths.
+/// The widths of the network that `config` describes for `set`, from the images' size to the number of classes.
 ///
 /// # Errors
 /// What [`Config::validate`] finds, a batch larger than the training set, and a network or a batch larger than memory.
-pub fn check(config: &Config, set: &Dataset) -> Result<Vec<usize>> {
+fn widths(config: &Config, set: &Dataset) -> Result<Vec<usize>> {
     config.validate()?;
-    let count = set.labels.len();
     let widths = [&[set.images.size()], &config.hidden_layers[..], &[config.classes]].concat();
     let weights = widths.windows(2).map(|pair| pair[0].saturating_mul(pair[1])).fold(0, usize::saturating_add);
     let activations = widths.iter().fold(0, |sum: usize, width| sum.saturating_add(*width));
     let activations = activations.saturating_mul(config.batch_size.max(EVALUATION_BATCH));
-    let wrong = |field: &str, found, most| {
-        let place = format!("{field} in get_config");
-        Err(Error::new(place, found, format!("at most {most}"), "change that line in src/main.rs"))
-    };
-    if config.batch_size > count {
-        return wrong("batch_size", config.batch_size.to_string(), format!("{count}, the size of the training set"));
+    let (batch_size, images) = (config.batch_size, set.labels.len());
+    if batch_size > images {
+        let expected = format!("at most {images}, the size of the training set");
+        return Err(Error::in_config("batch_size", batch_size.to_string(), expected));
     }
+    let most = format!("at most {MOST_NUMBERS}");
     if weights > MOST_NUMBERS {
-        return wrong("hidden_layers", format!("{weights} weights"), MOST_NUMBERS.to_string());
+        return Err(Error::in_config("hidden_layers", format!("{weights} weights"), most));
     }
     if activations > MOST_NUMBERS {
-        let found = format!("{} images, which become {activations} numbers", config.batch_size);
-        return wrong("batch_size", found, format!("{MOST_NUMBERS} numbers in all layers"));
+        let found = format!("{batch_size} images, which have {activations} activations in all layers");
+        return Err(Error::in_config("batch_size", found, most));
     }
     Ok(widths)
 }
 
-/// The share by which weights shrink at once. One iteration's lr·λ, 2·10⁻⁷ in §6 and less, is lost in the rounding of
-/// 1 − lr·λ and of the weights; summed up to 2⁻¹⁶ it is 256 steps of f32 below 1, and still nothing beside the weights.
-const SHRINK: f64 = 1.0 / (1 << 16) as f64;
+/// The least share that the weights lose to decay at once. One iteration's lr·λ, 2·10⁻⁷ as shipped, would be lost in the
+/// rounding of 1 − lr·λ and of the weights. So it is summed up to 2⁻¹⁶, which is 256 steps of f32 below 1, and still
+/// nothing beside the weights.
+const LEAST_DECAY: f64 = 1.0 / (1 << 16) as f64;
 
 /// A network in training.
 pub struct Trainer<'a> {
@@ -112,39 +114,55 @@ pub struct Trainer<'a> {
     set: &'a Dataset,
     /// The network as it is now.
     pub network: Network,
+    /// The training images of this epoch and of the next, where they are deformed.
+    deformed: Option<Deformed>,
+    /// The velocity of each layer's weights and biases; none without momentum.
+    velocities: Vec<Linear>,
     buffers: Buffers,
     batch_labels: Vec<u8>,
     /// The numbers of the training images, in the order of the epoch.
     order: Vec<usize>,
     shuffle: Rng,
-    dropout: Rng,
+    dropout: Option<Dropout>,
     /// Iterations done.
     iteration: usize,
     /// Σ lr·λ that the weights have not lost yet.
-    shrink: f64,
+    decay: f64,
 }
 
 impl<'a> Trainer<'a> {
     /// A new network for `set`, as `config` says.
     ///
     /// # Errors
-    /// As [`check`].
+    /// What [`Config::validate`] finds, a batch larger than the training set, and a network or a batch larger than memory.
     pub fn new(config: &'a Config, set: &'a Dataset, kernel: Kernel) -> Result<Self> {
-        let widths = check(config, set)?;
-        let count = set.labels.len();
+        let widths = widths(config, set)?;
+        let Config { activation, initialisation, dropout: p, dropout_after_activation: after_activation, .. } = *config;
         let rng = |purpose| Rng::new(config.seed, purpose);
-        let network = Network::new(&widths, config.initialisation, &mut rng(Purpose::Initialisation), kernel);
+        let network = Network::new(&widths, activation, initialisation, &mut rng(Purpose::Initialisation), kernel);
+        let Images { rows, columns, .. } = set.images;
+        let deformer = |deformation| Deformer::new(deformation, config.seed, kernel, rows, columns);
+        let deformed = match config.deformation {
+            None => None,
+            Some(deformation) => Some(Deformed::new(deformer(deformation)?, &set.images)),
+        };
+        let velocity = |layer: &Linear| Linear {
+            weight: Matrix::zeros(layer.weight.rows(), layer.weight.columns()),
+            bias: vec![0.0; layer.bias.len()],
+        };
         Ok(Trainer {
             config,
             set,
+            deformed,
+            velocities: network.layers.iter().filter(|_| config.momentum > 0.0).map(velocity).collect(),
             buffers: network.buffers(),
             network,
             batch_labels: Vec::with_capacity(config.batch_size),
-            order: (0..count).collect(),
+            order: (0..set.labels.len()).collect(),
             shuffle: rng(Purpose::Shuffle),
-            dropout: rng(Purpose::Dropout),
+            dropout: (p > 0.0).then(|| Dropout { p, after_activation, rng: rng(Purpose::Dropout) }),
             iteration: 0,
-            shrink: 0.0,
+            decay: 0.0,
         })
     }
 
@@ -153,58 +171,66 @@ impl<'a> Trainer<'a> {
     ///
     /// # Errors
     /// Those of `progress`.
-    pub fn epoch(&mut self, mut progress: impl FnMut(usize) -> Result<()>) -> Result<(f32, f64, f64)> {
-        let Config { batch_size, dropout, weight_decay, loss, .. } = *self.config;
+    pub fn epoch(&mut self, progress: impl FnMut(usize) -> Result<()>) -> Result<(f32, f64, f64)> {
+        let epoch = self.iteration / self.order.len().div_ceil(self.config.batch_size);
+        let (mut deformed, images) = (self.deformed.take(), &self.set.images);
+        let result = match &mut deformed {
+            None => self.batches(images, progress),
+            Some(deformed) => {
+                let is_last = epoch + 1 == self.config.epochs;
+                deformed.epoch(epoch, is_last, images, |images| self.batches(images, progress))
+            }
+        };
+        self.deformed = deformed;
+        result
+    }
+
+    /// [`Trainer::epoch`] with these training images, deformed or not.
+    fn batches(&mut self, images: &Images, mut progress: impl FnMut(usize) -> Result<()>) -> Result<(f32, f64, f64)> {
+        let Config { batch_size, epochs, learning_rate, weight_decay, momentum, loss, schedule, .. } = *self.config;
         let count = self.order.len();
         let iterations = count.div_ceil(batch_size);
-        let (mut learning_rate, mut total_loss, mut right, mut done) = (0.0, 0.0, 0, 0);
+        let (mut rate, mut total_loss, mut correct, mut done) = (0.0, 0.0, 0, 0);
         self.shuffle.shuffle(&mut self.order);
         for batch in self.order.chunks(batch_size) {
-            self.set.images.gather(self.network.kernel, batch.iter().copied(), &mut self.buffers.activations[0]);
-            self.set.images.prefetch(self.order[done..].iter().skip(batch.len()).take(batch_size).copied());
+            done += batch.len();
+            gather(images, batch.iter().copied(), &mut self.buffers.pixels);
+            images.prefetch(self.order[done..].iter().take(batch_size).copied());
             self.batch_labels.clear();
             self.batch_labels.extend(batch.iter().map(|&i| self.set.labels[i]));
 
-            self.network.forward(&mut self.buffers, (dropout > 0.0).then_some((dropout, &mut self.dropout)));
-            let probabilities = &self.buffers.activations[self.network.layers.len()];
-            for (i, &label) in self.batch_labels.iter().enumerate() {
-                total_loss += loss.value(probabilities.row(i), label);
-                right += usize::from(most_likely(probabilities.row(i)) == label);
-            }
-
-            let total = iterations * self.config.epochs;
-            learning_rate = self.config.schedule.rate(self.config.learning_rate, self.iteration, total, iterations);
-            self.shrink += f64::from(learning_rate) * f64::from(weight_decay);
-            let shrink = if self.shrink < SHRINK { 0.0 } else { mem::take(&mut self.shrink) as f32 };
-            let descent = Descent { learning_rate, shrink };
-            self.network.backward_and_update(&mut self.buffers, &self.batch_labels, loss, dropout > 0.0, descent);
+            rate = schedule.rate(learning_rate, self.iteration, iterations * epochs, iterations);
+            self.decay += f64::from(rate) * f64::from(weight_decay);
+            let decay = if self.decay < LEAST_DECAY { 0.0 } else { mem::take(&mut self.decay) as f32 };
+            let step = Step { learning_rate: rate, decay, momentum };
+            let (labels, dropout) = (&self.batch_labels, self.dropout.as_mut());
+            let batch = self.network.train(&mut self.buffers, labels, loss, dropout, step, &mut self.velocities);
+            (total_loss, correct) = (total_loss + batch.0, correct + batch.1);
             self.iteration += 1;
-            done += batch.len();
             progress(done)?;
         }
-        Ok((learning_rate, total_loss / count as f64, right as f64 / count as f64))
+        Ok((rate, total_loss / count as f64, correct as f64 / count as f64))
     }
 }
 
-/// Trains a network on `data.train` as `config` says and tests it on `data.test` after each epoch, with that many
+/// Trains the new network of `trainer` through all epochs and tests it on the `test` set after each, with that many
 /// `threads`; `watch` is told of every batch and every epoch. Nothing but the seconds depends on the threads.
 ///
 /// # Errors
-/// Those of [`Trainer::new`] and of `watch`, and training that has diverged: weights, loss or outputs no longer finite.
+/// Those of `watch`, and training that has diverged: weights, loss or outputs no longer finite.
 pub fn train(
-    config: &Config,
-    data: &Data,
-    kernel: Kernel,
+    mut trainer: Trainer,
+    test: &Dataset,
     threads: usize,
     watch: &mut dyn FnMut(Event) -> Result<()>,
 ) -> Result<Trained> {
-    let mut trainer = Trainer::new(config, &data.train, kernel)?;
+    let config = trainer.config;
     let mut history = Vec::with_capacity(config.epochs);
     let mut test_probabilities = Matrix::default();
     for epoch in 1..=config.epochs {
         let start = Instant::now();
-        let (learning_rate, loss, train_accuracy) = trainer.epoch(|images| watch(Event::Batch { epoch, images }))?;
-        test_probabilities = trainer.network.predict(&data.test.images, threads);
+        let (learning_rate, loss, running_accuracy) = trainer.epoch(|images| watch(Event::Batch { epoch, images }))?;
+        test_probabilities = trainer.network.predict(&test.images, threads);
         // The loss is from before the last update; finite weights can still be large enough for an infinite output.
         let outputs_are_finite = test_probabilities.data().iter().all(|p| p.is_finite());
         if !(loss.is_finite() && trainer.network.is_finite() && outputs_are_finite) {
@@ -218,16 +244,16 @@ pub fn train(
                 format!("training, epoch {epoch}"),
                 format!("weights that have grown without bounds (mean loss {loss})"),
                 "finite weights, loss and outputs",
-                format!("lower {field} in get_config; {value:?} is likely too high"),
+                format!("lower {field}; {value:?} is likely too high"),
             ));
         }
-        let test_accuracy = accuracy(&test_probabilities, &data.test.labels);
+        let test_accuracy = accuracy(&test_probabilities, &test.labels);
         let seconds = start.elapsed().as_secs_f64();
-        let row = Epoch { epoch, learning_rate, loss, train_accuracy, test_accuracy, seconds };
+        let row = Epoch { epoch, learning_rate, loss, running_accuracy, test_accuracy, seconds };
         watch(Event::Epoch(&row))?;
         history.push(row);
     }
-    let train_accuracy = evaluate(&trainer.network, &data.train, threads);
+    let train_accuracy = evaluate(&trainer.network, trainer.set, threads);
     Ok(Trained { network: trainer.network, history, train_accuracy, test_probabilities })
 }
 

@@ -9,21 +9,22 @@ use std::hint::black_box;
 use std::process::ExitCode;
 use std::time::Instant;
 
+use mnist_mlp::config::Config;
 use mnist_mlp::data::{Data, Images};
 use mnist_mlp::error::{Error, Result};
-use mnist_mlp::experiments;
 use mnist_mlp::math::kernel::{Kernel, Peak};
 use mnist_mlp::math::matrix::{Matrix, matmul, matmul_transposed_a, matmul_transposed_b};
-use mnist_mlp::network::layer::Linear;
-use mnist_mlp::network::{Descent, Network};
+use mnist_mlp::math::rng::{Purpose, Rng};
+use mnist_mlp::network::layer::{Initialisation, Input, Linear, Step, gather};
 use mnist_mlp::output::progress::Console;
 use mnist_mlp::session;
 use mnist_mlp::training::Trainer;
+use mnist_mlp::training::schedule::Schedule;
 
-/// The experiment that the training epoch is one of: no dropout, no decay, a constant rate.
-const EXPERIMENT: &str = "xavier-constant";
 /// Epochs that are timed, after one that is not.
 const EPOCHS: usize = 6;
+/// Sides of the square matrices.
+const SQUARES: [usize; 5] = [128, 256, 512, 1024, 2048];
 
 fn main() -> ExitCode {
     session::exit_code(kernel().and_then(bench))
@@ -46,7 +47,7 @@ fn kernel() -> Result<Kernel> {
 }
 
 fn bench(kernel: Kernel) -> Result<()> {
-    let mut bench = Bench { console: Console::default(), kernel };
+    let mut bench = Bench { console: Console::stdout(), kernel };
     let cpu = about("/proc/cpuinfo", "model name").unwrap_or("unknown processor".into());
     let cores = match session::threads() {
         1 => "1 core".into(),
@@ -113,8 +114,8 @@ impl Bench {
 
     fn products(&mut self) -> Result<()> {
         type Multiply = fn(Kernel, &Matrix, &Matrix, &mut Matrix, &mut Matrix);
-        let forward: Multiply = |kernel, a, b, c, _| matmul(kernel, a, b, 1.0, c);
-        let weight: Multiply = |kernel, a, b, c, _| matmul_transposed_a(kernel, a, b, 1.0, c);
+        let forward: Multiply = |kernel, a, b, c, _| matmul(kernel, a, b, 0.0, c);
+        let weight: Multiply = |kernel, a, b, c, _| matmul_transposed_a(kernel, a, b, 0.0, c);
         let input: Multiply = |kernel, a, b, c, scratch| matmul_transposed_b(kernel, a, b, 0.0, c, scratch);
         let mut products = Vec::new();
         for (fan_in, fan_out) in [(784, 128), (128, 64), (64, 64), (64, 10)] {
@@ -124,11 +125,13 @@ impl Bench {
                 products.push(("input gradient", input, 16, fan_out, fan_in));
             }
         }
-        products.extend([128, 256, 512].map(|n| ("square", forward, n, n, n)));
+        products.extend(SQUARES.map(|n| ("square", forward, n, n, n)));
+        let mut rng = Rng::new(1, Purpose::Initialisation);
+        let mut random = |rows, columns| Linear::new(rows, columns, Initialisation::Normal, &mut rng).weight;
         for (name, multiply, m, k, n) in products {
             let (transposed_a, transposed_b) = (name == "weight gradient", name == "input gradient");
-            let a = if transposed_a { Matrix::zeros(k, m) } else { Matrix::zeros(m, k) };
-            let b = if transposed_b { Matrix::zeros(n, k) } else { Matrix::zeros(k, n) };
+            let a = if transposed_a { random(k, m) } else { random(m, k) };
+            let b = if transposed_b { random(n, k) } else { random(k, n) };
             let (mut c, mut scratch) = (Matrix::zeros(m, n), Matrix::default());
             let operations = 2.0 * (m * k * n) as f64;
             let times = (2e7 / operations).ceil() as usize;
@@ -136,8 +139,8 @@ impl Bench {
                 (0..times).for_each(|_| multiply(kernel, black_box(&a), black_box(&b), &mut c, &mut scratch));
                 operations * times as f64
             };
-            let name = format!("{name} {m}×{k} · {k}×{n}");
-            self.row(&name, 100, work, "GFLOP/s", gigaflops)?;
+            let repetitions = (100e9 / (operations * times as f64) / 50.0).clamp(5.0, 100.0) as usize;
+            self.row(&format!("{name} {m}×{k} · {k}×{n}"), repetitions, work, "GFLOP/s", gigaflops)?;
         }
         Ok(())
     }
@@ -146,30 +149,31 @@ impl Bench {
     fn first_layer(&mut self, mut layer: Linear, images: &Images, batch_size: usize) -> Result<()> {
         let mut batches = vec![Matrix::default(); 50];
         for (i, batch) in batches.iter_mut().enumerate() {
-            images.gather(self.kernel, i * batch_size..(i + 1) * batch_size, batch);
+            gather(images, i * batch_size..(i + 1) * batch_size, batch);
         }
-        let (mut output, mut scratch) = (Matrix::zeros(batch_size, layer.bias.len()), Matrix::default());
+        let (mut output, mut scratch, mut none) = (Matrix::default(), Matrix::default(), Matrix::default());
         let operations = 2.0 * (batches.len() * batch_size * layer.weight.data().len()) as f64;
         let forward = |kernel| {
-            batches.iter().for_each(|batch| layer.forward_pixels(kernel, batch, &mut output, &mut scratch));
+            batches.iter().for_each(|p| layer.forward(kernel, Input::Pixels(p), &mut output, &mut scratch));
             operations
         };
         self.row("first layer forward, digits", 100, forward, "GFLOP/s", gigaflops)?;
-        let descent = Descent { learning_rate: 0.0, shrink: 0.0 };
-        let update = |kernel| {
-            batches.iter().for_each(|batch| layer.update_pixels(kernel, batch, &mut output, descent, &mut scratch));
+        let step = Step { learning_rate: 0.0, decay: 0.0, momentum: 0.0 };
+        let backward = |kernel| {
+            for p in &batches {
+                layer.backward(kernel, Input::Pixels(p), &mut output, &mut none, (step, None), &mut scratch);
+            }
             operations
         };
-        self.row("first layer update, digits", 100, update, "GFLOP/s", gigaflops)?;
+        self.row("first layer backward, digits", 100, backward, "GFLOP/s", gigaflops)?;
         Ok(())
     }
 
     fn training(&mut self) -> Result<()> {
-        let all = experiments::all();
-        let config = &experiments::find(&all, EXPERIMENT)?.config;
+        let config = Config { schedule: Schedule::Constant, weight_decay: 0.0, ..Config::default() };
         let load = || Data::load(&config.data, config.classes);
-        let mut seconds = Vec::new();
         let mut data = load()?;
+        let mut seconds = Vec::new();
         for _ in 0..5 {
             drop(data); // two of them at once would spoil the peak memory
             let start = Instant::now();
@@ -178,37 +182,26 @@ impl Bench {
         }
         self.line("loading the data", quartiles(seconds), "s", None)?;
 
-        let mut trainer = Trainer::new(config, &data.train, self.kernel)?;
+        let mut trainer = Trainer::new(&config, &data.train, self.kernel)?;
         self.first_layer(trainer.network.layers[0].clone(), &data.train.images, config.batch_size)?;
-        let forward: f64 = trainer.network.layers.iter().map(|layer| 2.0 * layer.weight.data().len() as f64).sum();
-        let first = 2.0 * trainer.network.layers[0].weight.data().len() as f64;
-        // Forward, weight gradient and, but for the first layer, input gradient.
-        let operations = (3.0 * forward - first) * data.train.labels.len() as f64;
-        let mut failed = Ok(());
-        let epoch = |_| {
-            if let Err(error) = trainer.epoch(|_| Ok(())) {
-                failed = Err(error);
-            }
-            operations
-        };
-        let [low, median, high] = self.row("training epoch", EPOCHS, epoch, "s", |seconds, _| seconds)?;
-        failed?;
+        let [low, median, high] = self.epoch("training epoch", &mut trainer, data.train.labels.len())?;
         let images_a_second = [high, median, low].map(|seconds| data.train.labels.len() as f64 / seconds);
         self.line("training", images_a_second, "images/s", None)?;
+
         let (network, images) = (&trainer.network, &data.test.images);
+        let forward: f64 = network.layers.iter().map(|layer| 2.0 * layer.weight.data().len() as f64).sum();
         let rate = |seconds, operations| operations / forward / seconds;
-        self.row("evaluation", 20, |_| evaluate(network, images, 1) * forward, "images/s", rate)?;
-        self.row(
-            "evaluation on all cores",
-            20,
-            |_| evaluate(network, images, session::threads()) * forward,
-            "images/s",
-            rate,
-        )?;
+        for (name, threads) in [("evaluation", 1), ("evaluation on all cores", session::threads())] {
+            let evaluate = |_| {
+                black_box(network.predict(images, threads));
+                images.len() as f64 * forward
+            };
+            self.row(name, 20, evaluate, "images/s", rate)?;
+        }
         let mut buffers = network.buffers();
-        let singly = |kernel| {
+        let singly = |_| {
             for i in 0..1000 {
-                images.gather(kernel, [i].into_iter(), &mut buffers.activations[0]);
+                gather(images, [i].into_iter(), &mut buffers.pixels);
                 network.forward(&mut buffers, None);
             }
             1000.0 * forward
@@ -216,17 +209,27 @@ impl Bench {
         self.row("evaluation one at a time", 20, singly, "images/s", rate)?;
         Ok(())
     }
+
+    /// Times epochs of training on `images` images; forward, weight gradient and, but for the first layer, input gradient.
+    fn epoch(&mut self, name: &str, trainer: &mut Trainer, images: usize) -> Result<[f64; 3]> {
+        let forward = |layer: &Linear| 2.0 * layer.weight.data().len() as f64;
+        let layers = &trainer.network.layers;
+        let operations = (3.0 * layers.iter().map(forward).sum::<f64>() - forward(&layers[0])) * images as f64;
+        let mut failed = Ok(());
+        let epoch = |_| {
+            if let Err(error) = trainer.epoch(|_| Ok(())) {
+                failed = Err(error);
+            }
+            operations
+        };
+        let seconds = self.row(name, EPOCHS, epoch, "s", |seconds, _| seconds)?;
+        failed.map(|()| seconds)
+    }
 }
 
 /// Billions of operations a second.
 fn gigaflops(seconds: f64, operations: f64) -> f64 {
     operations / seconds / 1e9
-}
-
-/// Classifies all images; returns how many.
-fn evaluate(network: &Network, images: &Images, threads: usize) -> f64 {
-    black_box(network.predict(images, threads));
-    images.len() as f64
 }
 
 /// The first quarter, the median and the third quarter.

@@ -1,103 +1,74 @@
 //! `make experiments`: every table and figure of the coursework, with its spread.
 
-use std::ops::RangeInclusive;
 use std::path::Path;
 use std::process::ExitCode;
 
 use mnist_mlp::data::Data;
 use mnist_mlp::error::{Error, Result};
-use mnist_mlp::experiments::sweep::{self, Job};
-use mnist_mlp::experiments::tables;
-use mnist_mlp::experiments::{self, Experiment};
+use mnist_mlp::experiments::{self, SEEDS, runs, sweep, tables};
 use mnist_mlp::output;
 use mnist_mlp::output::progress::Console;
 use mnist_mlp::session;
 
 /// Where all files go.
 const RESULTS: &str = "results";
-/// How many seeds a row is run with.
-const SEEDS: u64 = 5;
+/// More seeds than anybody waits for.
+const MOST_SEEDS: u64 = 1000;
 
 const HELP: &str = "\
-Usage: experiments [NAME] [--seeds N | --seed S] [--workers N]
-       experiments --report
-       experiments --list
+Usage: experiments [NAME] [--seeds N]
+       experiments --report | --list | --help
 
-Runs the experiment NAME, or all of them, and leaves the files of each run in results/. After all
-of them, makes the tables and figures there.
+Runs the experiment NAME, or all of them, on all cores. Each run that ends is a row of
+results/runs.csv, where the rows of its experiment replace those of an earlier time. After all
+experiments, fills in the tables of results/README.md and draws the figures there.
 
-  --seeds N    with the seeds from 1 to N (default 5)
-  --seed S     with that seed alone
-  --workers N  so many runs at a time (default: as many as there are cores)
+  --seeds N    with the seeds from 1 to N (default 10)
   --report     makes tables and figures from the runs that are there, and runs nothing
   --list       lists the names
   --help       shows this
 ";
 
 fn main() -> ExitCode {
-    session::exit_code(parse(session::arguments()).and_then(run))
+    let arguments: Vec<String> = session::arguments().collect();
+    session::exit_code(run(&arguments.iter().map(String::as_str).collect::<Vec<_>>()))
 }
 
-/// What the command line asks for.
-enum Command {
-    Help,
-    List,
-    Report,
-    Run { name: Option<String>, seeds: Vec<u64>, workers: usize, report: bool },
-}
-
-fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Command> {
-    let (mut name, mut one_seed, mut seeds, mut workers) = (None, None, None, None);
-    while let Some(argument) = arguments.next() {
-        match argument.as_str() {
-            "--help" => return Ok(Command::Help),
-            "--list" => return Ok(Command::List),
-            "--report" => return Ok(Command::Report),
-            "--seed" => one_seed = Some(number(&argument, arguments.next(), 0..=u64::MAX)?),
-            "--seeds" => seeds = Some(number(&argument, arguments.next(), 1..=1_000_000)?),
-            "--workers" => workers = Some(number(&argument, arguments.next(), 1..=1024)?),
-            _ if name.is_none() && !argument.starts_with('-') => name = Some(argument),
-            _ => return Err(Error::new("the arguments", format!("{argument:?}"), "what --help lists", "leave it out")),
+fn run(arguments: &[&str]) -> Result<()> {
+    let (all, folder, mut console) = (experiments::all(), Path::new(RESULTS), Console::stdout());
+    let (name, seeds) = match *arguments {
+        ["--help"] => return console.line(HELP.trim_end()),
+        ["--list"] => return all.iter().try_for_each(|experiment| console.line(experiment.name)),
+        ["--report"] => return tables::report(folder, &all, &mut console),
+        [] => (None, SEEDS),
+        ["--seeds", n] => (None, seeds(n)?),
+        [name] if !name.starts_with('-') => (Some(name), SEEDS),
+        [name, "--seeds", n] | ["--seeds", n, name] if !name.starts_with('-') => (Some(name), seeds(n)?),
+        _ => {
+            let expected = "[NAME] [--seeds N], or one of --report, --list and --help alone";
+            return Err(Error::new("the arguments", format!("{arguments:?}"), expected, "--help says what each does"));
         }
-    }
-    let seeds_of_all = match (one_seed, seeds) {
-        (Some(_), Some(_)) => {
-            return Err(Error::new("the arguments", "--seed and --seeds", "one of them", "leave the other out"));
-        }
-        (Some(seed), None) => vec![seed],
-        (None, seeds) => (1..=seeds.unwrap_or(SEEDS)).collect(),
     };
-    let workers = workers.map_or_else(session::threads, |workers| workers as usize);
-    Ok(Command::Run { report: name.is_none() && one_seed.is_none(), name, seeds: seeds_of_all, workers })
+    let chosen = match name {
+        Some(name) => vec![experiments::find(&all, name)?],
+        None => all.iter().collect(),
+    };
+    // What is there is read first, so that nobody learns after the work that it cannot be added to.
+    output::prepare(folder)?;
+    let path = folder.join(runs::FILE);
+    let (_, dropped) = runs::read(&path, &all)?;
+    dropped.iter().try_for_each(|line| console.line(line))?;
+    let config = &chosen[0].config;
+    let data = Data::load(&config.data, config.classes).map_err(|error| experiments::in_experiment(error, ""))?;
+    sweep::sweep(&chosen, 1..=seeds, &data, session::threads(), &mut console, |ended| {
+        runs::replace(&path, &all, ended)
+    })?;
+    if name.is_none() { tables::report(folder, &all, &mut console) } else { Ok(()) }
 }
 
-/// The number that follows `option`.
-fn number(option: &str, found: Option<String>, range: RangeInclusive<u64>) -> Result<u64> {
-    let found = found.unwrap_or_else(|| "nothing".into());
-    found.parse().ok().filter(|number| range.contains(number)).ok_or_else(|| {
-        let expected = format!("a whole number from {} to {}", range.start(), range.end());
-        Error::new(format!("the argument after {option}"), found, expected, "--help shows how to use it")
+fn seeds(text: &str) -> Result<u64> {
+    text.parse().ok().filter(|seeds| (1..=MOST_SEEDS).contains(seeds)).ok_or_else(|| {
+        let expected = format!("a whole number from 1 to {MOST_SEEDS}");
+        Error::new("the argument after --seeds", text, expected, "--help says how to use it")
     })
-}
-
-fn run(command: Command) -> Result<()> {
-    let all = experiments::all();
-    let folder = Path::new(RESULTS);
-    match command {
-        Command::Help => Console::default().line(HELP.trim_end()),
-        Command::List => all.iter().try_for_each(|experiment| Console::default().line(experiment.name)),
-        Command::Report => tables::report(folder, &all),
-        Command::Run { name, seeds, workers, report } => {
-            let chosen: Vec<&Experiment> = match name {
-                None => all.iter().collect(),
-                Some(name) => vec![experiments::find(&all, &name)?],
-            };
-            let of_seed = |&seed| chosen.iter().map(move |experiment| Job { experiment, seed });
-            let jobs: Vec<Job> = seeds.iter().flat_map(of_seed).collect();
-            output::prepare(folder)?;
-            let data = Data::load(&all[0].config.data, all[0].config.classes)?;
-            sweep::sweep(&jobs, &data, folder, workers)?;
-            if report { tables::report(folder, &all) } else { Ok(()) }
-        }
-    }
 }

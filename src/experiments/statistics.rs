@@ -1,10 +1,11 @@
 //! What several seeds say together.
 
+use std::cmp::Ordering;
 use std::fmt;
 
-/// A difference is called seen if it is more than this many standard errors from zero. With ten seeds chance alone does
-/// that once in 67 times, with five once in 25 (Student's t distribution).
-pub const SEEN: f64 = 3.0;
+/// A mean this many standard errors from zero is told apart from it. If nothing but chance is at work, that happens once
+/// in 67 times with ten seeds, once in 25 with five (Student's t distribution).
+pub const STANDARD_ERRORS: f64 = 3.0;
 
 /// Values of several seeds.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -18,33 +19,29 @@ pub struct Spread {
 }
 
 impl Spread {
-    /// The spread of `values`.
-    pub fn new(values: &[f64]) -> Spread {
-        let count = values.len() as f64;
-        let mean = values.iter().sum::<f64>() / count;
-        let squares = values.iter().map(|value| (value - mean).powi(2)).sum::<f64>();
-        Spread { count: values.len(), mean, deviation: (squares / (count - 1.0)).sqrt() }
-    }
-
     /// The standard error of the mean, s/√n.
     pub fn standard_error(self) -> f64 {
         self.deviation / (self.count as f64).sqrt()
     }
 
-    /// Whether the mean is above zero by more than chance gives.
-    pub fn is_above_zero(self) -> bool {
-        self.mean > SEEN * self.standard_error()
-    }
-
-    /// Whether the mean is below zero by more than chance gives.
-    pub fn is_below_zero(self) -> bool {
-        -self.mean > SEEN * self.standard_error()
+    /// Whether the mean is above or below zero by more than chance gives; equal if it is neither.
+    pub fn sign(self) -> Ordering {
+        let most = STANDARD_ERRORS * self.standard_error();
+        match self.mean {
+            mean if mean > most => Ordering::Greater,
+            mean if -mean > most => Ordering::Less,
+            _ => Ordering::Equal,
+        }
     }
 }
 
 impl FromIterator<f64> for Spread {
     fn from_iter<I: IntoIterator<Item = f64>>(values: I) -> Spread {
-        Spread::new(&values.into_iter().collect::<Vec<_>>())
+        let values: Vec<f64> = values.into_iter().collect();
+        let count = values.len() as f64;
+        let mean = values.iter().sum::<f64>() / count;
+        let squares = values.iter().map(|value| (value - mean).powi(2)).sum::<f64>();
+        Spread { count: values.len(), mean, deviation: (squares / (count - 1.0)).sqrt() }
     }
 }
 

@@ -10,6 +10,8 @@ pub enum Purpose {
     Shuffle = 2,
     /// The units that dropout removes.
     Dropout = 3,
+    /// How each image is deformed in each epoch.
+    Deformation = 4,
 }
 
 /// xorshift64*: Marsaglia, "Xorshift RNGs" (2003), with the multiplier of Vigna, "An experimental exploration of

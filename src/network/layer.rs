@@ -1,13 +1,22 @@
-//! The layers that learn or drop out, each with its forward and its backward side by side.
+//! The layer that learns, forward and backward side by side, and where its weights start.
+//!
+//! # Pixels
+//!
+//! A pixel p, 0 to 255, is normalised to x = (p − 127.5) / 255, from −½ to ½. That is p/255 − ½, and about 80 % of the pixels
+//! of a digit are background, p = 0. So a batch of images is kept as P = p/255, whose zeros the products can skip, and
+//! the −½ is applied to the result. With X = P − ½, and ΣW and ΣD for sums of rows,
+//!
+//! ```text
+//! X·W + b = P·W + (b − ½·ΣW)    and    Xᵀ·D = Pᵀ·D − ½·ΣD
+//! ```
 
-use crate::data::SHIFT;
+use crate::data::Images;
 use crate::math::kernel::Kernel;
 use crate::math::matrix::{Matrix, matmul, matmul_sparse, matmul_sparse_transposed_a};
 use crate::math::matrix::{matmul_transposed_a, matmul_transposed_b, sum_rows};
 use crate::math::rng::Rng;
-use crate::network::Descent;
 
-/// Where weights and biases start (§3).
+/// Where weights and biases start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Initialisation {
     /// All zero: the units of a layer stay equal, so it can do no more than a single unit.
@@ -17,17 +26,51 @@ pub enum Initialisation {
     /// N(0, 2 / (fan_in + fan_out)): Glorot and Bengio, "Understanding the difficulty of training deep feedforward
     /// neural networks" (2010).
     Xavier,
+    /// Weights N(0, 2 / fan_in), biases 0: He and others, "Delving deep into rectifiers" (arXiv:1502.01852).
+    He,
 }
 
 impl Initialisation {
-    /// The standard deviation for a layer of `fan_in` inputs and `fan_out` outputs.
-    pub fn standard_deviation(self, fan_in: usize, fan_out: usize) -> f64 {
+    /// The standard deviations of the weights and of the biases of a layer of `fan_in` inputs and `fan_out` outputs.
+    pub fn standard_deviations(self, fan_in: usize, fan_out: usize) -> (f64, f64) {
+        let of_all = |deviation| (deviation, deviation);
         match self {
-            Initialisation::Zero => 0.0,
-            Initialisation::Normal => 0.02,
-            Initialisation::Xavier => (2.0 / (fan_in + fan_out) as f64).sqrt(),
+            Initialisation::Zero => of_all(0.0),
+            Initialisation::Normal => of_all(0.02),
+            Initialisation::Xavier => of_all((2.0 / (fan_in + fan_out) as f64).sqrt()),
+            Initialisation::He => ((2.0 / fan_in as f64).sqrt(), 0.0),
         }
     }
+}
+
+/// What a layer is given: `batch × fan_in`.
+#[derive(Clone, Copy, Debug)]
+pub enum Input<'a> {
+    /// Images as [`gather`] leaves them: P, where X = P − ½.
+    Pixels(&'a Matrix),
+    /// The activations of the layer before: X itself.
+    Activations(&'a Matrix),
+}
+
+/// `pixels ←` P, the images of those numbers, one a row (`numbers × size`), each pixel as p/255.
+pub fn gather(images: &Images, numbers: impl ExactSizeIterator<Item = usize>, pixels: &mut Matrix) {
+    pixels.reshape(numbers.len(), images.size());
+    for (row, i) in numbers.enumerate() {
+        for (x, &p) in pixels.row_mut(row).iter_mut().zip(images.image(i)) {
+            *x = f32::from(p) * (1.0 / 255.0);
+        }
+    }
+}
+
+/// One step of gradient descent, of which each layer takes its part.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Step {
+    /// lr, the rate of this iteration.
+    pub learning_rate: f32,
+    /// The share that the weights lose to the L2 penalty: lr·λ, summed over the iterations since they last lost any.
+    pub decay: f32,
+    /// μ, the share of the last step that is taken again.
+    pub momentum: f32,
 }
 
 /// A fully connected layer: Z = X·W + b for each row of X.
@@ -42,104 +85,84 @@ pub struct Linear {
 impl Linear {
     /// A layer with random weights and biases, in this order, row by row.
     pub fn new(fan_in: usize, fan_out: usize, initialisation: Initialisation, rng: &mut Rng) -> Self {
-        let deviation = initialisation.standard_deviation(fan_in, fan_out);
+        let (of_weight, of_bias) = initialisation.standard_deviations(fan_in, fan_out);
         // Zero times a negative number is -0.0, which + 0.0 makes 0.0: the seed must not show in Zero.
-        let mut random = |count| (0..count).map(|_| (deviation * rng.normal() + 0.0) as f32).collect::<Vec<f32>>();
-        Linear { weight: Matrix::from_vec(fan_in, fan_out, random(fan_in * fan_out)), bias: random(fan_out) }
+        let mut random = |numbers: &mut [f32], deviation| {
+            numbers.fill_with(|| (deviation * rng.normal() + 0.0) as f32);
+        };
+        let mut layer = Linear { weight: Matrix::zeros(fan_in, fan_out), bias: vec![0.0; fan_out] };
+        random(layer.weight.data_mut(), of_weight);
+        random(&mut layer.bias, of_bias);
+        layer
     }
 
-    /// `output ← X·W + b`; X: `batch × fan_in`, output: `batch × fan_out`.
-    pub fn forward(&self, kernel: Kernel, input: &Matrix, output: &mut Matrix) {
-        output.reshape(input.rows(), self.bias.len());
-        output.fill_rows(&self.bias);
-        matmul(kernel, input, &self.weight, 1.0, output);
-    }
-
-    /// [`Linear::forward`] for images, X = P − ½ where P, `batch × fan_in`, is mostly zeros
-    /// ([`gather`](crate::data::Images::gather)): `X·W + b = P·W + (b − ½·ΣW)`, with ΣW the sum of W's rows. `scratch` is
-    /// overwritten.
-    pub fn forward_pixels(&self, kernel: Kernel, pixels: &Matrix, output: &mut Matrix, scratch: &mut Matrix) {
-        scratch.reshape(1, self.bias.len());
-        sum_rows(kernel, &self.weight, scratch.data_mut());
-        for (sum, b) in scratch.data_mut().iter_mut().zip(&self.bias) {
-            *sum = b + SHIFT * *sum;
+    /// `output ← X·W + b`, `batch × fan_out`. `scratch` is overwritten.
+    pub fn forward(&self, kernel: Kernel, input: Input, output: &mut Matrix, scratch: &mut Matrix) {
+        let start_from = |row: &[f32], rows: usize, output: &mut Matrix| {
+            output.reshape(rows, row.len());
+            output.fill_rows(row);
+        };
+        match input {
+            Input::Activations(x) => {
+                start_from(&self.bias, x.rows(), output);
+                matmul(kernel, x, &self.weight, 1.0, output);
+            }
+            Input::Pixels(p) => {
+                scratch.reshape(1, self.bias.len());
+                sum_rows(kernel, &self.weight, scratch.data_mut());
+                scratch.data_mut().iter_mut().zip(&self.bias).for_each(|(sum, b)| *sum = b - 0.5 * *sum);
+                start_from(scratch.data(), p.rows(), output);
+                matmul_sparse(kernel, p, &self.weight, 1.0, output);
+            }
         }
-        output.reshape(pixels.rows(), self.bias.len());
-        output.fill_rows(scratch.data());
-        matmul_sparse(kernel, pixels, &self.weight, 1.0, output);
     }
 
-    /// `input_gradient ← D·Wᵀ` = ∂L/∂X, where D = ∂L/∂Z: `batch × fan_out`, input_gradient: `batch × fan_in`.
-    pub fn backward(&self, kernel: Kernel, gradient: &Matrix, input_gradient: &mut Matrix, scratch: &mut Matrix) {
-        input_gradient.reshape(gradient.rows(), self.weight.rows());
-        matmul_transposed_b(kernel, gradient, &self.weight, 0.0, input_gradient, scratch);
-    }
-
-    /// One step of gradient descent with weight decay (§6), where Xᵀ·D = ∂L/∂W and ΣD, the sum of D's rows, = ∂L/∂b:
-    /// `W ← W − lr·(Xᵀ·D + λ·W) = (1 − lr·λ)·W + Xᵀ·(−lr·D)`, which is one product; `b ← b − lr·ΣD`.
+    /// From D = ∂L/∂Z, `batch × fan_out`, to `input_gradient ← D·Wᵀ` = ∂L/∂X, `batch × fan_in` (which nobody needs of
+    /// pixels, whose is left alone), and then a step down ∂L/∂W = Xᵀ·D and ∂L/∂b = ΣD, the sum of D's rows.
     ///
-    /// D, `batch × fan_out`, is scaled to −lr·D on the way, and `scratch` overwritten.
-    pub fn update(
+    /// Without momentum it is `W ← (1 − lr·λ)·W + Xᵀ·(−lr·D)` and `b ← b − lr·ΣD`: one product, which adds to W, so that
+    /// no gradient is stored. With momentum the same product adds to the velocity V, which has the shapes of the layer:
+    /// `V ← μ·V + Xᵀ·(−lr·D)`, then `W ← (1 − lr·λ)·W + V`; likewise for b (Sutskever and others, "On the
+    /// importance of initialization and momentum in deep learning", 2013).
+    ///
+    /// D becomes −lr·D, and `scratch` is overwritten.
+    pub fn backward(
         &mut self,
         kernel: Kernel,
-        input: &Matrix,
+        input: Input,
         gradient: &mut Matrix,
-        descent: Descent,
+        input_gradient: &mut Matrix,
+        (step, velocity): (Step, Option<&mut Linear>),
         scratch: &mut Matrix,
     ) {
-        self.update_bias(kernel, gradient, descent, scratch);
-        matmul_transposed_a(kernel, input, gradient, 1.0 - descent.shrink, &mut self.weight);
-    }
-
-    /// [`Linear::update`] for images, X = P − ½ as in [`Linear::forward_pixels`]: Xᵀ·D is Pᵀ·D with −½·ΣD in each row.
-    pub fn update_pixels(
-        &mut self,
-        kernel: Kernel,
-        pixels: &Matrix,
-        gradient: &mut Matrix,
-        descent: Descent,
-        scratch: &mut Matrix,
-    ) {
-        self.update_bias(kernel, gradient, descent, scratch);
-        scratch.data_mut().iter_mut().for_each(|sum| *sum *= SHIFT);
-        matmul_sparse_transposed_a(kernel, pixels, gradient, 1.0 - descent.shrink, scratch.data(), &mut self.weight);
-    }
-
-    /// D becomes −lr·D and `scratch` the sum of its rows, which the bias moves by.
-    fn update_bias(&mut self, kernel: Kernel, gradient: &mut Matrix, descent: Descent, scratch: &mut Matrix) {
-        gradient.data_mut().iter_mut().for_each(|d| *d *= -descent.learning_rate);
+        if let Input::Activations(_) = input {
+            input_gradient.reshape(gradient.rows(), self.weight.rows());
+            matmul_transposed_b(kernel, gradient, &self.weight, 0.0, input_gradient, scratch);
+        }
+        gradient.data_mut().iter_mut().for_each(|d| *d *= -step.learning_rate);
         scratch.reshape(1, self.bias.len());
         sum_rows(kernel, gradient, scratch.data_mut());
-        for (b, sum) in self.bias.iter_mut().zip(scratch.data()) {
-            *b += sum;
-        }
-    }
-}
-
-/// Inverted dropout (§2): in training each number is left out with probability p, and those kept are scaled by
-/// 1 / (1 − p) so that their mean stays; in evaluation nothing is done.
-#[derive(Clone, Debug, Default)]
-pub struct Dropout {
-    /// 0 or 1 / (1 − p) for each number, drawn by `forward` and used again by `backward`.
-    mask: Matrix,
-}
-
-impl Dropout {
-    /// Draws a mask and multiplies Z, `batch × width`, by it.
-    pub fn forward(&mut self, p: f32, rng: &mut Rng, z: &mut Matrix) {
-        self.mask.reshape(z.rows(), z.columns());
-        // All the numbers first: choices among numbers that are there take no branch, which no processor could guess.
-        self.mask.data_mut().fill_with(|| rng.uniform() as f32);
-        for (mask, z) in self.mask.data_mut().iter_mut().zip(z.data_mut()) {
-            *mask = if *mask < p { 0.0 } else { 1.0 / (1.0 - p) };
-            *z *= *mask;
+        match velocity {
+            None => self.add(kernel, input, gradient, scratch, 1.0 - step.decay, 1.0),
+            Some(velocity) => {
+                velocity.add(kernel, input, gradient, scratch, step.momentum, step.momentum);
+                for (w, v) in self.weight.data_mut().iter_mut().zip(velocity.weight.data()) {
+                    *w = (1.0 - step.decay) * *w + v;
+                }
+                self.bias.iter_mut().zip(&velocity.bias).for_each(|(b, v)| *b += v);
+            }
         }
     }
 
-    /// Multiplies ∂L/∂(mask·Z) by the same mask: ∂L/∂Z.
-    pub fn backward(&self, gradient: &mut Matrix) {
-        for (gradient, mask) in gradient.data_mut().iter_mut().zip(self.mask.data()) {
-            *gradient *= mask;
+    /// `W ← β·W + Xᵀ·D` and `b ← γ·b + ΣD`, where `sum` is ΣD and is overwritten.
+    fn add(&mut self, kernel: Kernel, input: Input, d: &Matrix, sum: &mut Matrix, beta: f32, gamma: f32) {
+        self.bias.iter_mut().zip(sum.data()).for_each(|(b, sum)| *b = gamma * *b + sum);
+        match input {
+            Input::Activations(x) => matmul_transposed_a(kernel, x, d, beta, &mut self.weight),
+            Input::Pixels(p) => {
+                sum.data_mut().iter_mut().for_each(|sum| *sum *= -0.5);
+                matmul_sparse_transposed_a(kernel, p, d, beta, sum, &mut self.weight);
+            }
         }
     }
 }

@@ -1,46 +1,49 @@
-//! The losses (§4), each with its gradient by the logits: softmax is part of both.
-//!
-//! A value and a gradient are those of one image; a batch's are their sums (§2: summed, not averaged).
+//! The losses, each with its gradient by the logits: softmax is part of both.
 
-/// What training minimises.
+use crate::math::matrix::Matrix;
+
+/// What training minimises. A batch's loss and gradient are the sums over its images, not the means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Loss {
     /// −ln p of the true class.
     CrossEntropy,
-    /// The mean over the classes of (p − target)², where the target is 1 for the true class and 0 for the others.
+    /// The mean over the classes of (p − t)², where t is 1 for the true class and 0 for the others.
     MeanSquaredError,
 }
 
 impl Loss {
-    /// The loss of one image, by its softmax `probabilities` and its `label`.
-    pub fn value(self, probabilities: &[f32], label: u8) -> f64 {
-        match self {
-            Loss::CrossEntropy => -f64::from(probabilities[usize::from(label)]).ln(),
-            Loss::MeanSquaredError => {
-                let squares = (0..).zip(probabilities).map(|(j, &p)| f64::from(p - target(j, label)).powi(2));
-                squares.sum::<f64>() / probabilities.len() as f64
+    /// The loss of a batch, whose softmax `probabilities`, `batch × classes`, become its gradient ∂L/∂z by the logits z.
+    pub fn backward(self, probabilities: &mut Matrix, labels: &[u8]) -> f64 {
+        let rows = labels.iter().enumerate();
+        rows.map(|(i, &label)| {
+            let row = probabilities.row_mut(i);
+            match self {
+                Loss::CrossEntropy => cross_entropy(row, label.into()),
+                Loss::MeanSquaredError => mean_squared_error(row, label.into()),
             }
-        }
-    }
-
-    /// Turns the softmax `probabilities` p of one image into ∂L/∂z, the gradient by its logits z.
-    ///
-    /// With t the target and C the number of classes: cross-entropy has p − t. The squared error has ∂L/∂p = 2(p − t)/C,
-    /// and the softmax's Jacobian ∂pⱼ/∂zᵢ = pⱼ(δᵢⱼ − pᵢ) turns any ∂L/∂p into pᵢ·(∂L/∂pᵢ − Σⱼ pⱼ·∂L/∂pⱼ).
-    pub fn gradient(self, probabilities: &mut [f32], label: u8) {
-        match self {
-            Loss::CrossEntropy => probabilities[usize::from(label)] -= 1.0,
-            Loss::MeanSquaredError => {
-                let by_p = 2.0 / probabilities.len() as f32;
-                let mean: f32 = (0..).zip(&*probabilities).map(|(j, &p)| p * by_p * (p - target(j, label))).sum();
-                for (i, p) in (0..).zip(probabilities) {
-                    *p *= by_p * (*p - target(i, label)) - mean;
-                }
-            }
-        }
+        })
+        .sum()
     }
 }
 
-fn target(class: usize, label: u8) -> f32 {
-    if class == usize::from(label) { 1.0 } else { 0.0 }
+/// L = −ln p of the `label`; ∂L/∂z = p − t.
+fn cross_entropy(p: &mut [f32], label: usize) -> f64 {
+    let loss = -f64::from(p[label]).ln();
+    p[label] -= 1.0;
+    loss
+}
+
+/// L = Σ (p − t)² / C with C classes, so ∂L/∂p = 2(p − t)/C. The softmax's Jacobian ∂pⱼ/∂zᵢ = pⱼ(δᵢⱼ − pᵢ) turns any
+/// ∂L/∂p into ∂L/∂zᵢ = pᵢ·(∂L/∂pᵢ − Σⱼ pⱼ·∂L/∂pⱼ).
+fn mean_squared_error(p: &mut [f32], label: usize) -> f64 {
+    let classes = p.len();
+    let difference = |i: usize, p: f32| if i == label { p - 1.0 } else { p };
+    let squares = p.iter().enumerate().map(|(j, &p)| f64::from(difference(j, p)).powi(2));
+    let loss = squares.sum::<f64>() / classes as f64;
+    let by_p = 2.0 / classes as f32;
+    let mean: f32 = p.iter().enumerate().map(|(j, &p)| p * by_p * difference(j, p)).sum();
+    for (i, p) in p.iter_mut().enumerate() {
+        *p *= by_p * difference(i, *p) - mean;
+    }
+    loss
 }

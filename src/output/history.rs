@@ -7,12 +7,12 @@ use crate::training::Epoch;
 
 /// The epochs as CSV: a header, then a row for each.
 pub fn csv(epochs: &[Epoch]) -> String {
-    let mut csv = String::from("epoch,learning_rate,loss,train_accuracy,test_accuracy,seconds\n");
+    let mut csv = String::from("epoch,learning_rate,loss,running_accuracy,test_accuracy,seconds\n");
     for e in epochs {
-        let Epoch { epoch, learning_rate, loss, train_accuracy, test_accuracy, seconds } = e;
+        let Epoch { epoch, learning_rate, loss, running_accuracy, test_accuracy, seconds } = e;
         // Writing to a string does not fail.
         let _ =
-            writeln!(csv, "{epoch},{learning_rate:.8},{loss:.6},{train_accuracy:.6},{test_accuracy:.6},{seconds:.3}");
+            writeln!(csv, "{epoch},{learning_rate:.8},{loss:.6},{running_accuracy:.6},{test_accuracy:.6},{seconds:.3}");
     }
     csv
 }
@@ -29,7 +29,7 @@ pub fn curves(epochs: &[Epoch], title: String) -> String {
         x_label: "epoch".into(),
         y_label: "accuracy".into(),
         y_bounds: (0.0, 1.0),
-        lines: vec![line("train (running)", |e| e.train_accuracy), line("test", |e| e.test_accuracy)],
+        lines: vec![line("train (running)", |e| e.running_accuracy), line("test", |e| e.test_accuracy)],
         ..Figure::default()
     }
     .svg()

@@ -9,9 +9,15 @@ use crate::error::{Error, Result};
 /// How often the live line changes.
 const REFRESH: Duration = Duration::from_millis(100);
 
-/// Standard output, as a person or a file reads it.
-#[derive(Debug)]
+/// Goes back to the start of the line and clears it.
+const CLEAR: &str = "\r\x1b[K";
+/// Cuts off what is too long for the terminal instead of wrapping it, until `WRAP` (DEC's private mode 7).
+const NO_WRAP: &str = "\x1b[?7l";
+const WRAP: &str = "\x1b[?7h";
+
+/// Where a command prints, as a person or a file reads it.
 pub struct Console {
+    out: Box<dyn Write>,
     is_terminal: bool,
     /// When the live line was last drawn, or when it all began: an estimate takes a moment to be one.
     drawn: Instant,
@@ -19,23 +25,28 @@ pub struct Console {
     is_live: bool,
 }
 
-impl Default for Console {
-    fn default() -> Self {
-        Console { is_terminal: io::stdout().is_terminal(), drawn: Instant::now(), is_live: false }
-    }
-}
-
 impl Console {
+    /// Standard output.
+    pub fn stdout() -> Self {
+        Console::new(Box::new(io::stdout()), io::stdout().is_terminal())
+    }
+
+    /// A console that prints to `out`, with a live line only if that is a terminal.
+    pub fn new(out: Box<dyn Write>, is_terminal: bool) -> Self {
+        Console { out, is_terminal, drawn: Instant::now(), is_live: false }
+    }
+
     /// Prints a line that stays, in the place of the live one.
     ///
     /// # Errors
     /// What standard output says; [`Error::ClosedPipe`] if nobody reads it any more.
     pub fn line(&mut self, text: &str) -> Result<()> {
-        let clear = if mem::take(&mut self.is_live) { "\r\x1b[K" } else { "" };
-        print(&format!("{clear}{text}\n"))
+        let clear = if mem::take(&mut self.is_live) { CLEAR } else { "" };
+        self.print(&format!("{clear}{text}\n"))
     }
 
-    /// On a terminal, shows what `text` gives in the place of the last live line, a few times a second at most.
+    /// On a terminal, shows what `text` gives in the place of the last live line, a few times a second at most. A
+    /// terminal that is too narrow shows its beginning.
     ///
     /// # Errors
     /// As [`Console::line`].
@@ -44,7 +55,12 @@ impl Console {
             return Ok(());
         }
         (self.drawn, self.is_live) = (Instant::now(), true);
-        print(&format!("\r{}\x1b[K", text()))
+        self.print(&format!("{CLEAR}{NO_WRAP}{}{WRAP}", text()))
+    }
+
+    fn print(&mut self, text: &str) -> Result<()> {
+        let printed = self.out.write_all(text.as_bytes()).and_then(|()| self.out.flush());
+        printed.map_err(|error| Error::printing(&error))
     }
 }
 
@@ -52,14 +68,9 @@ impl Console {
 impl Drop for Console {
     fn drop(&mut self) {
         if self.is_live {
-            print("\r\x1b[K").ok();
+            self.print(CLEAR).ok();
         }
     }
-}
-
-fn print(text: &str) -> Result<()> {
-    let mut out = io::stdout().lock();
-    out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(|error| Error::printing(&error))
 }
 
 /// A time to come, for a person: "8 s", "2 min 05 s", "1 h 03 min".

@@ -3,7 +3,7 @@
 //! The page lies in `report/`; here it gets its style, its scripts and its data, as JSON that the scripts read.
 
 use crate::data::Dataset;
-use crate::network::{confusion, most_likely};
+use crate::network::{argmax, confusion};
 use crate::output::json::quote;
 use crate::training::Trained;
 
@@ -27,7 +27,7 @@ pub struct Report<'a> {
     /// The accuracies, as names and texts.
     pub accuracies: &'a [(&'a str, String)],
     /// The name of each class, or nothing: then they are called by their number, and ten of them are digits.
-    pub class_names: &'a [String],
+    pub class_names: &'a [&'a str],
     /// The accuracy curves, as SVG.
     pub curves: &'a str,
     /// The bytes of the weights file, from which the page reads the network.
@@ -68,7 +68,7 @@ impl Report<'_> {
         };
         let (images, labels, probabilities) = (&self.test.images, &self.test.labels, &self.trained.test_probabilities);
         let mut mistakes: Vec<(usize, u8, f32)> = (0..labels.len())
-            .map(|i| (i, most_likely(probabilities.row(i))))
+            .map(|i| (i, argmax(probabilities.row(i))))
             .filter(|&(i, prediction)| prediction != labels[i])
             .map(|(i, prediction)| (i, prediction, probabilities.row(i)[usize::from(prediction)]))
             .collect();

@@ -1,4 +1,4 @@
-//! Learning-rate schedules (§5): the rate of each iteration.
+//! Learning-rate schedules: the rate of each iteration.
 
 /// How the learning rate changes in the course of a training run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -8,11 +8,11 @@ use std::sync::LazyLock;
 
 use mnist_mlp::config::Config;
 use mnist_mlp::data::{Data, Dataset, Images};
+use mnist_mlp::error::Result;
 use mnist_mlp::math::kernel::Kernel;
 use mnist_mlp::math::matrix::Matrix;
-use mnist_mlp::network::layer::Initialisation;
-use mnist_mlp::network::loss::Loss;
 use mnist_mlp::training::schedule::Schedule;
+use mnist_mlp::training::{self, Event, Trained, Trainer};
 
 /// The unit roundoff of f32: what rounding to nearest changes a number by, at most, relative to it.
 pub const U: f64 = (f32::EPSILON / 2.0) as f64;
@@ -79,7 +79,7 @@ pub fn numbers(seed: u64) -> impl FnMut() -> f32 {
 
 pub fn random_matrix(rows: usize, columns: usize, seed: u64) -> Matrix {
     let mut number = numbers(seed);
-    Matrix::from_vec(rows, columns, (0..rows * columns).map(|_| number()).collect())
+    Matrix::from_rows(rows, columns, &(0..rows * columns).map(|_| number()).collect::<Vec<f32>>())
 }
 
 pub fn bits(numbers: &[f32]) -> Vec<u32> {
@@ -139,21 +139,26 @@ pub fn pictures(count: usize, rows: usize, columns: usize, classes: usize) -> Da
     Dataset { images: Images { rows, columns, pixels }, labels }
 }
 
+/// Trains a network through all epochs.
+pub fn train(
+    config: &Config,
+    data: &Data,
+    kernel: Kernel,
+    threads: usize,
+    watch: &mut dyn FnMut(Event) -> Result<()>,
+) -> Result<Trained> {
+    training::train(Trainer::new(config, &data.train, kernel)?, &data.test, threads, watch)
+}
+
 /// A training run of a small network.
 pub fn small_config() -> Config {
     Config {
         hidden_layers: vec![9, 7],
-        classes: 10,
-        initialisation: Initialisation::Xavier,
-        loss: Loss::CrossEntropy,
         schedule: Schedule::Cosine,
         learning_rate: 0.1,
         dropout: 0.25,
         weight_decay: 1e-3,
-        batch_size: 16,
         epochs: 2,
-        seed: 1,
-        data: "raw_data".into(),
-        output: "runs/latest".into(),
+        ..Config::default()
     }
 }

@@ -2,11 +2,12 @@
 
 mod common;
 mod experiments;
+mod json;
 mod predict;
-mod readme;
 mod session;
 
 mod data {
+    mod deformation;
     mod files;
 }
 mod math {

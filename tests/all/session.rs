@@ -1,20 +1,24 @@
-//! What a user can get wrong: each gives one message and exit code 1, and leaves nothing half-written.
+//! What a user can get wrong in a run: each gives one message, and leaves nothing half-written.
 //!
-//! What is in a file of images or labels is tested in `files.rs`; here it is the program that meets it.
+//! What is in a file of images or labels is tested in `files.rs`; here it is the run that meets it.
 
+use std::cell::RefCell;
 use std::fs;
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, Write};
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::Command;
+use std::rc::Rc;
 
-use crate::common::{Folder, NAMES, idx_bytes, pictures, small_config};
+use crate::common::{Folder, NAMES, idx_bytes, pictures, small_config, train};
 use mnist_mlp::config::Config;
+use mnist_mlp::data::deformation::Deformation;
 use mnist_mlp::data::{Data, Dataset};
-use mnist_mlp::error::Error;
+use mnist_mlp::error::{Error, Result};
 use mnist_mlp::math::kernel::Kernel;
 use mnist_mlp::output;
+use mnist_mlp::output::progress::Console;
 use mnist_mlp::session;
-use mnist_mlp::training::{Trainer, train};
+use mnist_mlp::training::Trainer;
 
 fn images_of(count: u32, rows: u32, columns: u32) -> Vec<u8> {
     idx_bytes(&[count, rows, columns], &pictures(count as usize, rows as usize, columns as usize, 1).images.pixels)
@@ -24,32 +28,50 @@ fn labels_of(count: u32) -> Vec<u8> {
     idx_bytes(&[count], &(0..count).map(|i| (i % 10) as u8).collect::<Vec<_>>())
 }
 
-/// A folder in which the program finds `raw_data` with 40 training and 20 test images of 3 × 5 pixels.
+/// A folder with `raw_data`, 40 training and 20 test images of 3 × 5 pixels.
 fn place(test: &str) -> Folder {
     Folder::with_data(test, &Data { train: pictures(40, 3, 5, 10), test: pictures(20, 3, 5, 10) })
 }
 
-fn program(folder: &Folder) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_mnist-mlp"));
-    command.current_dir(&folder.0);
-    command
+fn config(folder: &Folder) -> Config {
+    Config { data: folder.0.join("raw_data"), output: folder.0.join("runs/latest"), ..small_config() }
 }
 
-/// The program after `setting` in a shell, such as a limit.
-fn program_after(folder: &Folder, setting: &str) -> Command {
-    let mut command = Command::new("sh");
-    command
-        .arg("-c")
-        .arg(format!("{setting}; exec \"$0\""))
-        .arg(env!("CARGO_BIN_EXE_mnist-mlp"))
-        .current_dir(&folder.0);
-    command
+/// What a console prints; after `room` bytes there is an error of this kind.
+#[derive(Clone)]
+struct Paper {
+    printed: Rc<RefCell<Vec<u8>>>,
+    room: (usize, io::ErrorKind),
 }
+
+impl Write for Paper {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let mut printed = self.printed.borrow_mut();
+        if printed.len() + bytes.len() > self.room.0 {
+            return Err(self.room.1.into());
+        }
+        printed.extend(bytes);
+        Ok(bytes.len())
+    }
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// A run as `make run` does it, and what it printed.
+fn run(config: &Config, room: (usize, io::ErrorKind), is_terminal: bool) -> (Result<()>, String) {
+    let paper = Paper { printed: Rc::default(), room };
+    let result = session::run(config, &mut Console::new(Box::new(paper.clone()), is_terminal));
+    let printed = String::from_utf8(paper.printed.take()).unwrap();
+    (result, printed)
+}
+
+const ENDLESS: (usize, io::ErrorKind) = (usize::MAX, io::ErrorKind::Other);
 
 /// All files below a folder, by their paths.
 fn files(folder: &Path) -> Vec<String> {
     let mut files = Vec::new();
-    for entry in fs::read_dir(folder).into_iter().flatten().map(Result::unwrap) {
+    for entry in fs::read_dir(folder).into_iter().flatten().map(|entry| entry.unwrap()) {
         match entry.file_type().unwrap().is_dir() {
             true => files.extend(self::files(&entry.path())),
             false => files.push(entry.path().display().to_string()),
@@ -59,59 +81,61 @@ fn files(folder: &Path) -> Vec<String> {
     files
 }
 
-/// One line on standard error, which says all of `parts`; exit code 1.
+/// The run fails with a message that says all of `parts`, and leaves no file that was not there, nor a folder.
 #[track_caller]
-fn assert_one_message(output: &Output, parts: &[&str]) {
-    let message = String::from_utf8(output.stderr.clone()).unwrap();
-    assert_eq!(output.status.code(), Some(1), "{message}");
-    assert!(message.starts_with("error: ") && message.ends_with('\n') && message.lines().count() == 1, "{message}");
-    for part in parts.iter().chain(&[": found ", "; expected "]) {
-        assert!(message.contains(part), "{part:?} is not in {message:?}");
-    }
-    assert!(!message.contains("panicked"), "{message}");
-}
-
-/// The program fails so, and leaves no file that was not there.
-#[track_caller]
-fn assert_fails(folder: &Folder, command: &mut Command, parts: &[&str]) {
+fn assert_fails(folder: &Folder, parts: &[&str]) {
     let before = files(&folder.0);
-    assert_one_message(&command.output().unwrap(), parts);
+    assert_problem(run(&config(folder), ENDLESS, false).0, &[parts, &[": found ", "; expected "]].concat());
     assert_eq!(files(&folder.0), before);
 }
 
 #[track_caller]
-fn assert_problem<T>(result: Result<T, Error>, parts: &[&str]) {
+fn assert_problem<T>(result: Result<T>, parts: &[&str]) {
     let message = result.err().expect("an error").to_string();
     for part in parts {
         assert!(message.contains(part), "{part:?} is not in {message:?}");
     }
 }
 
-// ---- The program on sound data -----------------------------------------------------------------------------------
+// ---- A run on sound data -----------------------------------------------------------------------------------------
 
 /// What all tests below change one thing of.
 #[test]
 fn sound_data_train_and_leave_their_files() {
     let folder = place("sound");
-    let output = program(&folder).output().unwrap();
-    let text = String::from_utf8(output.stdout).unwrap();
-    assert_eq!((output.status.code(), &output.stderr[..]), (Some(0), &b""[..]), "{text}");
-    let lines: Vec<&str> = text.lines().collect();
+    let (result, text) = run(&config(&folder), ENDLESS, false);
+    assert_eq!(result, Ok(()), "{text}");
     assert!(!text.contains(['\r', '\x1b']), "no live line in a pipe");
-    let epochs = lines.iter().filter(|line| line.trim_start().starts_with(|c: char| c.is_ascii_digit())).count();
-    let [train, test, best] = lines[lines.len() - 3..] else { panic!("{text}") };
+    let lines: Vec<&str> = text.lines().collect();
+    let [.., train, test, best, files_left] = lines[..] else { panic!("{text}") };
     assert!(train.starts_with("final train accuracy 0.") || train.starts_with("final train accuracy 1."), "{text}");
     assert!(test.starts_with("final test accuracy ") && test.contains(" ± "), "{text}");
     assert!(best.starts_with("best test accuracy ") && best.contains("(epoch "), "{text}");
+    assert!(files_left.ends_with(&format!("open {}", folder.0.join("runs/latest/report.html").display())), "{text}");
 
     let left = files(&folder.0.join("runs"));
-    for name in ["curves.svg", "history.csv"] {
-        assert!(left.iter().any(|file| file.ends_with(&format!("latest/{name}"))), "{left:?}");
-    }
-    assert!(!left.iter().any(|file| file.contains("partial") || file.contains("probe")), "{left:?}");
+    let names = ["curves.svg", "history.csv", "model.safetensors", "report.html"];
+    assert_eq!(left, names.map(|name| folder.0.join("runs/latest").join(name).display().to_string()));
     let history = fs::read_to_string(folder.0.join("runs/latest/history.csv")).unwrap();
-    // The first line names the sizes and begins with a digit too.
-    assert_eq!(history.lines().count() - 1, epochs - 1, "{text}{history}");
+    assert_eq!(history.lines().count(), 1 + 2, "{history}");
+}
+
+/// The live line takes the place of the last, is cut off where the terminal ends, and is gone at the end.
+#[test]
+fn a_terminal_shows_a_live_line() {
+    let folder = place("live");
+    fs::write(folder.0.join("raw_data").join(NAMES[0]), images_of(60_000, 3, 5)).unwrap();
+    fs::write(folder.0.join("raw_data").join(NAMES[1]), labels_of(60_000)).unwrap();
+    let (result, text) = run(&Config { batch_size: 1, epochs: 3, ..config(&folder) }, ENDLESS, true);
+    assert_eq!(result, Ok(()), "{text}");
+    let live: Vec<&str> =
+        text.split("\r\x1b[K\x1b[?7l").skip(1).map(|rest| rest.split_once("\x1b[?7h").unwrap().0).collect();
+    assert!(live[0].starts_with("epoch 1 of 3: ") && live[0].contains(" of 60,000 images, "), "{live:?}");
+    assert!(
+        live.iter().all(|line| line.contains(" a second, ETA ") && !line.contains(['\r', '\n', '\x1b'])),
+        "{live:?}"
+    );
+    assert!(text.contains("\x1b[?7h\r\x1b[K    1  "), "{text}");
 }
 
 // ---- Data --------------------------------------------------------------------------------------------------------
@@ -120,9 +144,9 @@ fn sound_data_train_and_leave_their_files() {
 fn a_missing_folder_is_told_with_what_to_put_there() {
     let folder = place("no-data");
     fs::remove_dir_all(folder.0.join("raw_data")).unwrap();
-    assert_fails(&folder, &mut program(&folder), &[&["raw_data", ".gz"], &NAMES[..]].concat());
+    assert_fails(&folder, &[&["raw_data", ".gz"], &NAMES[..]].concat());
     fs::write(folder.0.join("raw_data"), "a file").unwrap();
-    assert_fails(&folder, &mut program(&folder), &["raw_data", "a file", "folder"]);
+    assert_fails(&folder, &["raw_data", "a file", "folder"]);
 }
 
 #[test]
@@ -130,7 +154,7 @@ fn a_missing_file_is_told_by_its_name() {
     for name in NAMES {
         let folder = place(name);
         fs::remove_file(folder.0.join("raw_data").join(name)).unwrap();
-        assert_fails(&folder, &mut program(&folder), &[&format!("raw_data/{name}"), ".gz"]);
+        assert_fails(&folder, &[&format!("raw_data/{name}"), ".gz"]);
     }
 }
 
@@ -159,7 +183,7 @@ fn a_bad_file_is_told_by_its_name_and_what_is_wrong() {
         (train_labels, &idx_bytes(&[1000], &[0; 40]), &["48", "1008"]),
         (train_labels, &labels_of(39), &["39 labels", "40"]),
         (test_labels, &labels_of(21), &["21 labels", "20"]),
-        (test_labels, &beyond, &["label 10", "image 7", "0 to 9", "classes"]),
+        (test_labels, &beyond, &["label 10", "image 7", "0 to 9", "set classes in get_config to 11"]),
         (test_images, &images_of(20, 5, 3), &["5 × 3", "3 × 5"]),
         (test_images, &idx_bytes(&[0, 3, 5], &[]), &["[0, 3, 5]"]),
         (train_images, &idx_bytes(&[40, 0, 5], &[]), &["[40, 0, 5]"]),
@@ -167,7 +191,7 @@ fn a_bad_file_is_told_by_its_name_and_what_is_wrong() {
     for (i, (name, content, parts)) in cases.into_iter().enumerate() {
         let folder = place(&format!("bad-file-{i}"));
         fs::write(folder.0.join("raw_data").join(name), content).unwrap();
-        assert_fails(&folder, &mut program(&folder), &[&[&format!("raw_data/{name}")[..]], parts].concat());
+        assert_fails(&folder, &[&[&format!("raw_data/{name}")[..]], parts].concat());
     }
 }
 
@@ -176,17 +200,17 @@ fn fewer_images_than_a_batch_are_refused() {
     let folder = place("small");
     fs::write(folder.0.join("raw_data").join(NAMES[0]), images_of(15, 3, 5)).unwrap();
     fs::write(folder.0.join("raw_data").join(NAMES[1]), labels_of(15)).unwrap();
-    assert_fails(&folder, &mut program(&folder), &["batch_size in get_config", "16", "at most 15"]);
+    assert_fails(&folder, &["batch_size in get_config", "16", "at most 15"]);
 }
 
-/// Other than the program's ten classes, through the library.
+/// Whatever the classes, and with the number that would fit.
 #[test]
 fn labels_beyond_the_classes_are_refused() {
     let folder = place("classes");
     let load = |classes| Data::load(&folder.0.join("raw_data"), classes);
     assert_eq!(load(10).unwrap().train.labels.len(), 40);
-    assert_problem(load(9), &["train-labels", "label 9", "image 9", "0 to 8", "classes"]);
-    assert_problem(load(2), &["label 2", "image 2"]);
+    assert_problem(load(9), &["train-labels", "label 9", "image 9", "0 to 8", "set classes in get_config to 10"]);
+    assert_problem(load(2), &["label 2", "image 2", "to 10"]);
 }
 
 // ---- Output ------------------------------------------------------------------------------------------------------
@@ -197,37 +221,41 @@ fn an_output_folder_that_cannot_be_written_is_told_before_the_work() {
         let folder = place(&format!("output-{}", occupied.len()));
         fs::create_dir_all(folder.0.join(occupied).parent().unwrap()).unwrap();
         fs::write(folder.0.join(occupied), "a file").unwrap();
-        let output = program(&folder).output().unwrap();
-        assert_one_message(&output, &["runs/latest", "writing failed", "written"]);
-        assert!(output.stdout.is_empty(), "told before the first line");
+        let (result, printed) = run(&config(&folder), ENDLESS, false);
+        assert_problem(result, &["runs/latest", "found the error", "written"]);
+        assert_eq!(printed, "", "told before the first line");
         assert_eq!(fs::read_to_string(folder.0.join(occupied)).unwrap(), "a file");
     }
 }
 
-/// The file-size limit stands for a full disk: no room at all, room for the probe but not for the history, and room for that
-/// but not for the weights. What an earlier run left stays.
-#[cfg(unix)]
+/// A disk that is full when the work begins, when the history is written, or when the weights are. What an earlier run left
+/// stays.
+#[cfg(target_os = "linux")]
 #[test]
 fn a_full_disk_leaves_what_was_there() {
-    for (blocks, name) in [(0, ".probe"), (1, "history.csv"), (40, "model.safetensors")] {
-        let folder = place(&format!("full-{blocks}"));
+    for name in [".probe", "history.csv", "model.safetensors"] {
+        let folder = place(&format!("full{name}"));
         let latest = folder.0.join("runs/latest");
         fs::create_dir_all(&latest).unwrap();
-        fs::write(latest.join("history.csv"), "of an earlier run").unwrap();
-        let mut limited = program_after(&folder, &format!("trap '' XFSZ; ulimit -f {blocks}"));
-        assert_fails(&folder, &mut limited, &[&format!("runs/latest/{name}"), "writing failed"]);
-        let printed = String::from_utf8(limited.output().unwrap().stdout).unwrap();
+        let earlier =
+            ["history.csv", "model.safetensors"].map(|name| folder.file(&format!("runs/latest/{name}"), b"earlier"));
+        let partial = latest.join(format!("{name}.{}.partial", std::process::id()));
+        std::os::unix::fs::symlink("/dev/full", partial).unwrap();
+        let (result, printed) = run(&config(&folder), ENDLESS, false);
+        assert_problem(result, &[&format!("runs/latest/{name}"), "found the error", "make room on the disk"]);
         assert_eq!(printed.contains("final test accuracy"), name != ".probe", "{printed}");
-        assert_eq!(fs::read_to_string(latest.join("history.csv")).unwrap(), "of an earlier run");
+        assert!(earlier.iter().all(|file| fs::read(file).unwrap() == b"earlier"));
+        assert_eq!(files(&latest).len(), 2, "no partial file");
     }
 }
 
-/// The last step of writing, the file's name, fails too.
 #[test]
-fn a_folder_in_the_place_of_a_file_leaves_no_partial_file() {
+fn a_folder_in_the_place_of_a_file_leaves_what_was_there() {
     let folder = place("occupied");
-    fs::create_dir_all(folder.0.join("runs/latest/history.csv")).unwrap();
-    assert_fails(&folder, &mut program(&folder), &["history.csv", "writing failed"]);
+    fs::create_dir_all(folder.0.join("runs/latest/report.html")).unwrap();
+    folder.file("runs/latest/history.csv", b"earlier");
+    assert_fails(&folder, &["report.html", "a folder", "rename or remove"]);
+    assert_eq!(fs::read(folder.0.join("runs/latest/history.csv")).unwrap(), b"earlier");
 }
 
 #[test]
@@ -238,61 +266,48 @@ fn a_file_is_written_whole_in_a_new_folder_or_in_the_place_of_an_old_one() {
         output::write_whole(&path, content.as_bytes()).unwrap();
         assert_eq!(fs::read_to_string(&path).unwrap(), content);
     }
-    output::prepare(&folder.0.join("c")).unwrap();
+    output::prepare(&folder.0.join("c/d")).unwrap();
+    output::prepare(&folder.0.join("a")).unwrap();
     assert_eq!(files(&folder.0), [path.display().to_string()]);
+    assert!(!folder.0.join("c").exists(), "no folder is left behind");
 }
 
+// ---- The command -------------------------------------------------------------------------------------------------
+
+/// The command itself, whatever `get_config` says: with an argument it does no work. One message on standard error and
+/// exit code 1, also where standard error is closed and nobody is left to tell.
 #[test]
 fn an_argument_is_refused() {
-    let folder = place("argument");
-    assert_fails(&folder, program(&folder).arg("--epochs"), &["the arguments", "--epochs", "get_config"]);
+    let output = Command::new(env!("CARGO_BIN_EXE_mnist-mlp")).arg("--epochs").output().unwrap();
+    let message = String::from_utf8(output.stderr).unwrap();
+    assert_eq!((output.status.code(), output.stdout.len(), message.lines().count()), (Some(1), 0, 1));
+    for part in ["error: the arguments: found \"--epochs\"; expected none; ", "get_config in src/main.rs"] {
+        assert!(message.contains(part), "{message}");
+    }
+    #[cfg(unix)]
+    {
+        let script = "exec 2>&-; exec \"$0\" --epochs";
+        let output = Command::new("sh").args(["-c", script, env!("CARGO_BIN_EXE_mnist-mlp")]).output().unwrap();
+        assert_eq!((output.status.code(), output.stdout.len()), (Some(1), 0));
+    }
 }
 
-// ---- Standard output ---------------------------------------------------------------------------------------------
-
-#[cfg(target_os = "linux")]
-#[test]
-fn a_full_standard_output_is_told() {
-    let folder = place("full-stdout");
-    let full = fs::File::options().write(true).open("/dev/full").unwrap();
-    assert_fails(&folder, program(&folder).stdout(full), &["standard output", "writing failed"]);
-}
-
-/// As with `make run | true`: nobody reads from the start, so it stops at its first line.
+/// As with `make run | true` and `make run | head -2`: it stops, quietly, and leaves nothing.
 #[test]
 fn a_closed_pipe_ends_quietly() {
     let folder = place("closed");
-    let (reader, writer) = io::pipe().unwrap();
-    drop(reader);
-    let output = program(&folder).stdout(writer).output().unwrap();
-    assert_eq!((output.status.code(), &output.stderr[..]), (Some(0), &b""[..]));
-    assert!(!folder.0.join("runs/latest/history.csv").exists(), "it stopped");
+    for room in [0, 100] {
+        let (result, printed) = run(&config(&folder), (room, io::ErrorKind::BrokenPipe), false);
+        assert_eq!((result, !printed.is_empty()), (Err(Error::ClosedPipe), room > 0));
+        assert!(!folder.0.join("runs").exists(), "it stopped");
+    }
 }
 
-/// As with `make run | head -1`, with so much data that the first epoch is still to come when the reader goes.
 #[test]
-fn a_pipe_that_closes_after_the_first_line_ends_quietly() {
-    let folder = place("head");
-    fs::write(folder.0.join("raw_data").join(NAMES[0]), images_of(60_000, 3, 5)).unwrap();
-    fs::write(folder.0.join("raw_data").join(NAMES[1]), labels_of(60_000)).unwrap();
-    let mut child = program(&folder).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    let mut line = String::new();
-    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-    assert!(line.contains("60,000 training and 20 test images"), "{line}");
-    let mut message = String::new();
-    child.stderr.take().unwrap().read_to_string(&mut message).unwrap();
-    assert_eq!((child.wait().unwrap().code(), &message[..]), (Some(0), ""));
-    assert!(!folder.0.join("runs/latest/history.csv").exists(), "it stopped");
-}
-
-/// Nobody is left to tell, which is no reason to panic.
-#[cfg(unix)]
-#[test]
-fn a_closed_standard_error_changes_nothing() {
-    let folder = place("no-stderr");
-    fs::remove_dir_all(folder.0.join("raw_data")).unwrap();
-    let output = program_after(&folder, "exec 2>&-").output().unwrap();
-    assert_eq!((output.status.code(), output.stdout.len()), (Some(1), 0));
+fn a_full_standard_output_is_told() {
+    let folder = place("full-stdout");
+    let (result, _) = run(&config(&folder), (100, io::ErrorKind::StorageFull), false);
+    assert_problem(result, &["standard output", "found the error", "check where the output goes"]);
 }
 
 // ---- Configuration -----------------------------------------------------------------------------------------------
@@ -301,11 +316,11 @@ fn a_closed_standard_error_changes_nothing() {
 #[track_caller]
 fn assert_refused(config: &Config, parts: &[&str]) {
     let folder = Folder::new("refused");
-    let config = Config { output: folder.0.join("runs"), ..config.clone() };
+    let output = if config.output == Path::new("") { "".into() } else { folder.0.join("runs") };
+    let config = Config { output, ..config.clone() };
     let set = pictures(100, 3, 5, 2);
     let parts = [parts, &["in get_config", "src/main.rs"]].concat();
     assert_problem(config.validate(), &parts);
-    assert_problem(session::check(&config), &parts);
     assert_problem(Trainer::new(&config, &set, Kernel::best()), &parts);
     let data = Data { train: set.clone(), test: set };
     assert_problem(train(&config, &data, Kernel::best(), 1, &mut |_| panic!("no work is done")), &parts);
@@ -325,11 +340,18 @@ fn every_field_of_the_configuration_is_checked() {
     for weight_decay in [-1e-5, -1e-45, inf, -inf, nan] {
         assert_refused(&Config { weight_decay, ..good() }, &["weight_decay", &format!("found {weight_decay};")]);
     }
-    for (hidden_layers, layer) in [(vec![0], 1), (vec![3, 0, 3], 2), (vec![3, 3, 0], 3)] {
-        assert_refused(&Config { hidden_layers, ..good() }, &["hidden_layers", &format!("0 units in layer {layer}")]);
+    assert_refused(&Config { class_names: vec!["a"; 9], ..good() }, &["class_names", "found 9 names;", "10 names"]);
+    for momentum in [-0.1, 1.0, inf, nan] {
+        assert_refused(&Config { momentum, ..good() }, &["momentum", &format!("found {momentum};")]);
     }
-    for width in [(1 << 20) + 1, usize::MAX] {
-        assert_refused(&Config { hidden_layers: vec![5, width], ..good() }, &["hidden_layers", &width.to_string()]);
+    let deformation = Deformation { rotation: nan, scale: 0.1, shear: 0.0, shift: 0.0, elastic: 0.0, smoothness: 4.0 };
+    assert_refused(&Config { deformation: Some(deformation), ..good() }, &["deformation", "found rotation: NaN;"]);
+    assert_refused(&Config { output: "".into(), ..good() }, &["output", "found no name;", "runs/latest"]);
+    for (hidden_layers, layer) in
+        [(vec![0], 1), (vec![3, 0, 3], 2), (vec![3, 3, (1 << 20) + 1], 3), (vec![usize::MAX], 1)]
+    {
+        let found = format!("{} units in layer {layer}", hidden_layers[layer - 1]);
+        assert_refused(&Config { hidden_layers, ..good() }, &["hidden_layers", &found]);
     }
     assert_refused(&Config { hidden_layers: vec![1; 1001], ..good() }, &["hidden_layers", "found 1001 layers"]);
     for classes in [0, 1, 257, usize::MAX] {
@@ -338,6 +360,20 @@ fn every_field_of_the_configuration_is_checked() {
     assert_refused(&Config { batch_size: 0, ..good() }, &["batch_size", "found 0;"]);
     for epochs in [0, (1 << 20) + 1, usize::MAX] {
         assert_refused(&Config { epochs, ..good() }, &["epochs", &format!("found {epochs};")]);
+    }
+}
+
+/// As they are written in `get_config`, but for quotes.
+#[test]
+fn the_fields_have_their_names_and_values() {
+    let fields = Config { data: "some where".into(), ..Config::default() }.fields();
+    for field in [
+        ("hidden_layers", "[128, 64, 64]"),
+        ("activation", "Sigmoid"),
+        ("weight_decay", "1e-5"),
+        ("data", "some where"),
+    ] {
+        assert!(fields.contains(&(field.0, field.1.to_string())), "{field:?} is not in {fields:?}");
     }
 }
 
@@ -372,7 +408,7 @@ fn what_only_the_data_show_is_checked_before_the_first_batch() {
     assert_eq!(new(&Config { batch_size: 100, ..small_config() }), Ok(()));
     assert_problem(new(&Config { batch_size: 101, ..small_config() }), &["batch_size", "found 101;", "at most 100"]);
     let wide = Config { hidden_layers: vec![1 << 20, 1, 1 << 20], batch_size: 100, ..small_config() };
-    assert_problem(new(&wide), &["batch_size in get_config", "100 images, which become", "numbers", "src/main.rs"]);
+    assert_problem(new(&wide), &["batch_size in get_config", "100 images, which have", "activations", "src/main.rs"]);
     // Four tebibytes of weights.
     let enormous = Config { hidden_layers: vec![1 << 20, 1 << 20], ..small_config() };
     assert_problem(new(&enormous), &["hidden_layers in get_config", "weights", "src/main.rs"]);
@@ -384,7 +420,7 @@ fn diverging(config: Config, set: &Dataset, epoch: usize, field: &str) {
     let data = Data { train: set.clone(), test: set.clone() };
     let result = train(&config, &data, Kernel::best(), 1, &mut |_| Ok(()));
     let value = if field == "learning_rate" { config.learning_rate } else { config.weight_decay };
-    let field = format!("lower {field} in get_config; {value:?} is");
+    let field = format!("lower {field}; {value:?} is");
     assert_problem(result, &[&format!("training, epoch {epoch}:"), &field]);
 }
 

@@ -3,10 +3,10 @@
 use std::fs::{self, File};
 use std::path::Path;
 use std::process::Command;
-use std::sync::LazyLock;
 
-use crate::common::{Folder, idx_bytes};
-use mnist_mlp::data::gzip::{Flaw, crc32, gunzip, gunzip_start};
+use crate::common::{Folder, MNIST, idx_bytes};
+use mnist_mlp::data::Dataset;
+use mnist_mlp::data::gzip::gunzip;
 use mnist_mlp::data::idx::{self, Idx};
 use proptest::prelude::*;
 
@@ -34,18 +34,9 @@ fn noise(length: usize) -> Vec<u8> {
     (0..length).map(|_| number() as u8).collect()
 }
 
-/// Images in MNIST's manner: a grey stroke on black.
-fn pictures(count: usize) -> Vec<u8> {
-    let mut number = numbers(2);
-    let mut pixels = vec![0; count * 784];
-    for image in pixels.chunks_mut(784) {
-        let (left, slope) = (5 + number() % 15, number() % 3);
-        for row in 4..24 {
-            let at = row * 28 + (left + slope * row / 4).min(24);
-            image[at..at + 3].copy_from_slice(&[number() as u8, 253, number() as u8]);
-        }
-    }
-    pixels
+/// The first images of MNIST's test set.
+fn pictures(count: usize) -> &'static [u8] {
+    &MNIST.test.images.pixels[..count * 784]
 }
 
 /// A gzip member around DEFLATE bytes, with the optional header fields as given.
@@ -92,17 +83,6 @@ fn stored(content: &[u8], size: usize) -> Vec<u8> {
 /// The order in which a block tells the lengths of its third code, and the lengths used here: a complete code.
 const ORDER: [usize; 19] = [16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15];
 const THIRD: [u8; 19] = [4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 5, 5, 5, 5, 5, 5];
-
-/// The tables of RFC 1951 §3.2.5.
-const LENGTH_BASES: [usize; 29] =
-    [3, 4, 5, 6, 7, 8, 9, 10, 11, 13, 15, 17, 19, 23, 27, 31, 35, 43, 51, 59, 67, 83, 99, 115, 131, 163, 195, 227, 258];
-const LENGTH_EXTRA: [u32; 29] = [0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3, 4, 4, 4, 4, 5, 5, 5, 5, 0];
-const DISTANCE_BASES: [usize; 30] = [
-    1, 2, 3, 4, 5, 7, 9, 13, 17, 25, 33, 49, 65, 97, 129, 193, 257, 385, 513, 769, 1025, 1537, 2049, 3073, 4097, 6145,
-    8193, 12289, 16385, 24577,
-];
-const DISTANCE_EXTRA: [u32; 30] =
-    [0, 0, 0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7, 8, 8, 9, 9, 10, 10, 11, 11, 12, 12, 13, 13];
 
 /// A writer of DEFLATE, bit by bit, that writes whatever nonsense it is told to.
 #[derive(Default)]
@@ -167,21 +147,14 @@ impl Writer {
         panic!("symbol {symbol} has no word");
     }
 
-    fn matched(&mut self, literals: &[u8], distances: &[u8], length: usize, distance: usize) -> &mut Writer {
-        let symbol = LENGTH_BASES.iter().rposition(|&base| base <= length).unwrap();
-        self.word(literals, 257 + symbol).bits(length - LENGTH_BASES[symbol], LENGTH_EXTRA[symbol]);
-        let symbol = DISTANCE_BASES.iter().rposition(|&base| base <= distance).unwrap();
-        self.word(distances, symbol).bits(distance - DISTANCE_BASES[symbol], DISTANCE_EXTRA[symbol])
-    }
-
     fn end(&mut self, literals: &[u8]) -> Vec<u8> {
         self.word(literals, 256).bytes.clone()
     }
 
-    /// Checks that what was written so far, and zero bits after it, has the flaw that says `words`.
+    /// Checks that what was written so far, with zero bits after it, is refused with `words`.
     #[track_caller]
-    fn assert_flaw(&mut self, words: &str) {
-        assert_says(&flaw(&member(&self.bits(0, 64).bytes, b"")), &[words]);
+    fn assert_says(&mut self, words: &str) {
+        assert_says(problem(&member(&self.bits(0, 64).bytes, b"")), &[words]);
     }
 }
 
@@ -191,26 +164,10 @@ fn fixed_literals() -> Vec<u8> {
 
 const FIXED_DISTANCES: [u8; 32] = [5; 32];
 
-/// The lengths of a random complete code of `symbols` words, of up to 15 bits.
-fn random_code(symbols: usize, number: &mut impl FnMut() -> usize) -> Vec<u8> {
-    let mut lengths = vec![0u8];
-    while lengths.len() < symbols {
-        let at = if number().is_multiple_of(4) { lengths.len() - 1 } else { number() % lengths.len() };
-        if lengths[at] < 15 {
-            lengths[at] += 1;
-            lengths.push(lengths[at]);
-        }
-    }
-    for i in 1..symbols {
-        lengths.swap(i, number() % (i + 1));
-    }
-    lengths
-}
-
 /// What is wrong with a gzip file.
 #[track_caller]
-fn flaw(bytes: &[u8]) -> String {
-    gunzip(bytes, 1 << 24).expect_err("this must not pass").to_string()
+fn problem(bytes: &[u8]) -> &'static str {
+    gunzip(bytes, 1 << 24).expect_err("this must not pass")
 }
 
 #[track_caller]
@@ -231,65 +188,41 @@ fn assert_refused(path: &Path, dimensions: usize, words: &[&str]) {
 // ---- gzip: what is sound -----------------------------------------------------------------------------------------
 
 #[test]
-fn crc32_has_its_check_value() {
-    assert_eq!(crc32(b"123456789"), 0xcbf43926);
-    assert_eq!(crc32(b""), 0);
-}
-
-#[test]
 fn what_the_real_gzip_writes_is_read_back() {
     let folder = Folder::new("real-gzip");
     let text = "In the beginning was the weight, and the weight was with noise. ".repeat(2000).into_bytes();
-    let count: Vec<u8> = (0..30_000u32).flat_map(|i| i.to_string().into_bytes()).collect();
-    for content in [vec![], vec![7], vec![0; 1 << 20], noise(100_000), text, count, pictures(500)] {
+    // All lengths of matches, and all distances by their logarithm.
+    let (mut number, mut copies) = (numbers(3), noise(33_000));
+    for i in 0..3000 {
+        let distance = ((number() % 32_000) >> (number() % 15)) + 1;
+        (0..3 + i % 256).for_each(|_| copies.push(copies[copies.len() - distance]));
+        copies.push(number() as u8);
+    }
+    for content in [vec![], vec![7], vec![0; 1 << 20], noise(100_000), text, copies, pictures(500).to_vec()] {
         for level in [1, 6, 9] {
             let file = real_gzip(&folder, &content, level);
-            assert!(gunzip(&file, content.len()).unwrap() == content, "{} bytes, level {level}", content.len());
-            assert!(gunzip(&file, usize::MAX).unwrap() == content);
-            assert_eq!(gunzip_start(&file, 9).unwrap(), content[..content.len().min(9)]);
-            if !content.is_empty() {
-                assert_eq!(gunzip(&file, content.len() - 1), Err(Flaw::TooLong));
+            let length = content.len();
+            for most in [usize::MAX, length + 1, length, length.saturating_sub(1), 9, 0] {
+                let found = gunzip(&file, most).unwrap();
+                assert!(found == content[..length.min(most)], "{most} of {length} bytes, level {level}");
             }
         }
     }
 }
 
 #[test]
-fn stored_blocks_are_read() {
-    for (length, size) in [(0, 1), (1, 1), (40, 7), (65_535, 65_535), (200_000, 65_535), (70_000, 40_000)] {
-        let content = noise(length);
-        let file = member(&stored(&content, size), &content);
-        assert!(gunzip(&file, length).unwrap() == content);
-        assert_eq!(gunzip_start(&file, 5).unwrap(), content[..length.min(5)]);
-        if length > 0 {
-            assert_eq!(gunzip(&file, length - 1), Err(Flaw::TooLong));
-        }
-    }
-}
-
-#[test]
-fn a_fixed_block_is_read() {
-    let literals = fixed_literals();
-    let mut block = Writer::fixed();
-    block.word(&literals, b'a'.into()).word(&literals, b'b'.into());
-    block.matched(&literals, &FIXED_DISTANCES, 6, 2).word(&literals, 200);
-    assert_eq!(gunzip(&member(&block.end(&literals), b"abababab\xc8"), 9).unwrap(), b"abababab\xc8");
-}
-
-#[test]
 fn members_follow_one_another() {
     let folder = Folder::new("members");
     let all = [real_gzip(&folder, b"first ", 6), real_gzip(&folder, b"", 6), real_gzip(&folder, b"last", 1)].concat();
-    assert_eq!(gunzip(&all, 10).unwrap(), b"first last");
-    assert_eq!(gunzip(&all, 9), Err(Flaw::TooLong));
-    assert_eq!(gunzip_start(&all, 8).unwrap(), b"first la");
+    assert_eq!(gunzip(&all, 11).unwrap(), b"first last");
+    assert_eq!(gunzip(&all, 8).unwrap(), b"first la");
 
     // A match must not reach back into the member before.
     let literals = fixed_literals();
     let mut block = Writer::fixed();
-    block.word(&literals, b'x'.into()).matched(&literals, &FIXED_DISTANCES, 3, 2);
+    block.word(&literals, b'x'.into()).word(&literals, 257).word(&FIXED_DISTANCES, 1);
     let second = member(&block.end(&literals), b"xyxy");
-    assert_says(&flaw(&[real_gzip(&folder, b"yy", 6), second].concat()), &["before its own start"]);
+    assert_says(problem(&[real_gzip(&folder, b"yy", 6), second].concat()), &["before its own start"]);
 }
 
 #[test]
@@ -304,13 +237,13 @@ fn optional_header_fields_are_skipped_and_checked() {
             }
         }
         let mut file = member_with(flags, &fields, &deflate, content);
-        assert_eq!(gunzip(&file, 6).unwrap(), content, "flags {flags}");
+        assert_eq!(gunzip(&file, 7).unwrap(), content, "flags {flags}");
         for end in 0..file.len() {
-            assert_eq!(gunzip(&file[..end], 6), Err(Flaw::Corrupt("ends too early")), "flags {flags}, {end} bytes");
+            assert_eq!(gunzip(&file[..end], 7), Err("ends too early"), "flags {flags}, {end} bytes");
         }
         if flags & 2 != 0 {
             file[5] ^= 1; // within the time, which nothing but the header's own check covers
-            assert_says(&flaw(&file), &["CRC-16"]);
+            assert_says(problem(&file), &["CRC-16"]);
         }
     }
 }
@@ -322,66 +255,30 @@ fn a_block_may_do_without_distances() {
     // No distance at all, and one of one bit that is never used.
     for distances in [[0, 0], [1, 0], [0, 1]] {
         let mut block = Writer::dynamic(&literals, &distances);
-        assert_eq!(gunzip(&member(&block.word(&literals, 65).end(&literals), b"A"), 1).unwrap(), b"A");
+        assert_eq!(gunzip(&member(&block.word(&literals, 65).end(&literals), b"A"), 2).unwrap(), b"A");
     }
     // One of one bit that is used.
     let mut literals = vec![0; 258];
     (literals[65], literals[256], literals[257]) = (1, 2, 2);
     let mut block = Writer::dynamic(&literals, &[1]);
-    block.word(&literals, 65).matched(&literals, &[1], 3, 1);
-    assert_eq!(gunzip(&member(&block.end(&literals), b"AAAA"), 4).unwrap(), b"AAAA");
+    block.word(&literals, 65).word(&literals, 257).word(&[1], 0);
+    assert_eq!(gunzip(&member(&block.end(&literals), b"AAAA"), 5).unwrap(), b"AAAA");
     // The other bit is no distance, nor is any bit where there are none.
     for distances in [1, 0] {
         let mut block = Writer::dynamic(&literals, &[distances]);
-        block.word(&literals, 65).word(&literals, 257).bits(1, 1).assert_flaw("no Huffman code begins with");
+        block.word(&literals, 65).word(&literals, 257).bits(1, 1).assert_says("no Huffman code begins with");
     }
 }
 
-proptest! {
-    #[test]
-    fn crc32_agrees_with_its_definition(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
-        prop_assert_eq!(crc32(&bytes), naive_crc32(&bytes));
-    }
-
-    /// Random codes, literals and matches of all lengths and distances, against copying byte by byte.
-    #[test]
-    fn compressed_blocks_agree_with_a_naive_copy(
-        seed in any::<u64>(),
-        fixed in any::<bool>(),
-        tokens in prop::collection::vec((any::<bool>(), any::<u8>(), 3..259usize, 0..32_768usize, 0..6u32), 0..300),
-    ) {
-        let mut number = numbers(seed);
-        let mut content = noise(33_000);
-        let mut bytes = stored(&content, 65_535);
-        bytes[0] = 0; // not the last block
-        let (literals, distances, mut block) = if fixed {
-            (fixed_literals(), FIXED_DISTANCES.to_vec(), Writer::fixed())
-        } else {
-            let (literals, distances) = (random_code(286, &mut number), random_code(30, &mut number));
-            let block = Writer::dynamic(&literals, &distances);
-            (literals, distances, block)
-        };
-        for (literal, byte, length, distance, shift) in tokens {
-            if literal {
-                block.word(&literals, byte.into());
-                content.push(byte);
-            } else {
-                let distance = (distance >> (3 * shift)) + 1;
-                block.matched(&literals, &distances, length, distance);
-                for _ in 0..length {
-                    content.push(content[content.len() - distance]);
-                }
-            }
-        }
-        bytes.extend(block.end(&literals));
-        let file = member(&bytes, &content);
-        prop_assert!(gunzip(&file, content.len()).unwrap() == content);
-        let part = if number().is_multiple_of(2) { number() % 33_000 } else { 33_000 + number() % (content.len() - 32_999) };
-        prop_assert!(gunzip_start(&file, part).unwrap() == content[..part]);
-        if part < content.len() {
-            prop_assert_eq!(gunzip(&file, part), Err(Flaw::TooLong));
-        }
-    }
+#[test]
+fn words_have_up_to_15_bits() {
+    let mut literals = vec![0; 257];
+    (1..16).for_each(|length| literals[16 * length] = length as u8);
+    literals[256] = 15;
+    let mut block = Writer::dynamic(&literals, &[0]);
+    let content: Vec<u8> = (1..16).map(|length| 16 * length).collect();
+    content.iter().for_each(|&byte| _ = block.word(&literals, byte.into()));
+    assert_eq!(gunzip(&member(&block.end(&literals), &content), 16).unwrap(), content);
 }
 
 // ---- gzip: what is not -------------------------------------------------------------------------------------------
@@ -390,48 +287,46 @@ proptest! {
 fn wrong_headers_and_trailers_are_refused() {
     let content = b"digits";
     let good = member(&stored(content, 100), content);
-    let changed = |at: usize, byte: u8| {
-        let mut bytes = good.clone();
-        bytes[at] = byte;
-        flaw(&bytes)
-    };
-    let flipped = |at: usize| changed(at, good[at] ^ 0x10);
-    assert_says(&changed(0, 0x1e), &["1f 8b"]);
-    assert_says(&changed(1, 0x8c), &["1f 8b"]);
-    assert_says(&changed(2, 7), &["method"]);
-    for flag in [32, 64, 128] {
-        assert_says(&changed(3, flag), &["reserved flags"]);
-    }
     let end = good.len();
-    for at in end - 8..end - 4 {
-        assert_says(&flipped(at), &["CRC-32"]);
-    }
-    for at in end - 4..end {
-        assert_says(&flipped(at), &["length told at its end"]);
+    for (at, flip, words) in [
+        (0, 1, "1f 8b"),
+        (1, 1, "1f 8b"),
+        (2, 1, "method"),
+        (3, 32, "reserved flags"),
+        (3, 64, "reserved flags"),
+        (3, 128, "reserved flags"),
+        (end - 8, 1, "CRC-32"),
+        (end - 5, 16, "CRC-32"),
+        (end - 4, 1, "length told at its end"),
+        (end - 1, 16, "length told at its end"),
+    ] {
+        let mut changed = good.clone();
+        changed[at] ^= flip;
+        assert_says(problem(&changed), &[words]);
     }
     for garbage in [&b"\0"[..], b"x", b"\x1f", b"\x1f\x8c", b"some text that goes on for a while"] {
-        assert_says(&flaw(&[&good, garbage].concat()), &["followed by other bytes"]);
+        assert_says(problem(&[&good, garbage].concat()), &["followed by other bytes"]);
     }
-    assert_says(&flaw(&[&good, &b"\x1f\x8b\x08"[..]].concat()), &["ends too early"]);
-    assert_says(&flaw(b""), &["ends too early"]);
+    assert_says(problem(&[&good, &b"\x1f\x8b\x08"[..]].concat()), &["ends too early"]);
 }
 
 #[test]
 fn wrong_blocks_are_refused() {
-    Writer::default().bits(1, 1).bits(3, 2).assert_flaw("reserved type");
-    Writer::default().bits(1, 8).bits(5, 16).bits(!5 ^ 1, 16).assert_flaw("complement");
+    Writer::default().bits(1, 1).bits(3, 2).assert_says("reserved type");
+    Writer::default().bits(1, 8).bits(5, 16).bits(!5 ^ 1, 16).assert_says("complement");
     let fixed = fixed_literals();
     for symbol in [286, 287] {
-        Writer::fixed().word(&fixed, 65).word(&fixed, symbol).assert_flaw("reserved length or distance");
+        Writer::fixed().word(&fixed, 65).word(&fixed, symbol).assert_says("reserved length");
     }
     for symbol in [30, 31] {
         let mut block = Writer::fixed();
         block.word(&fixed, 65).word(&fixed, 257).word(&FIXED_DISTANCES, symbol);
-        block.assert_flaw("reserved length or distance");
+        block.assert_says("reserved distance");
     }
-    for distance in [2, 3, 32_768] {
+    for (distance_symbol, extra, count) in [(1, 0, 0), (2, 0, 0), (29, 0x1fff, 13)] {
         let mut block = Writer::fixed();
-        block.word(&fixed, 65).matched(&fixed, &FIXED_DISTANCES, 3, distance).assert_flaw("before its own start");
+        block.word(&fixed, 65).word(&fixed, 257).word(&FIXED_DISTANCES, distance_symbol).bits(extra, count);
+        block.assert_says("before its own start");
     }
 }
 
@@ -456,7 +351,7 @@ fn wrong_huffman_codes_are_refused() {
         (vec![9; 287], &[1], "more symbols than there are"),
         (good, &[5; 31], "more symbols than there are"),
     ] {
-        Writer::dynamic(&literals, distances).assert_flaw(words);
+        Writer::dynamic(&literals, distances).assert_says(words);
     }
 
     // The third code by itself, as the lengths of its symbols 16, 17, 18 and 0.
@@ -464,14 +359,14 @@ fn wrong_huffman_codes_are_refused() {
         let mut block = Writer::default();
         block.bits(1, 1).bits(2, 2).bits(0, 5).bits(0, 5).bits(0, 4);
         lengths.iter().for_each(|&length| _ = block.bits(length, 3));
-        block.assert_flaw(words);
+        block.assert_says(words);
     }
 
     // Code lengths of 258 symbols, repeated before there is one, and past the last one.
     let runs = |runs: &[(usize, usize, u32)], words: &str| {
         let mut block = Writer::third(257, 1);
         runs.iter().for_each(|&(symbol, extra, count)| _ = block.word(&THIRD, symbol).bits(extra, count));
-        block.assert_flaw(words);
+        block.assert_says(words);
     };
     let most = (18, 127, 7); // 138 zeros
     runs(&[(16, 0, 2)], "before the first");
@@ -485,12 +380,12 @@ fn wrong_huffman_codes_are_refused() {
 fn every_cut_and_every_flipped_bit_is_noticed() {
     let folder = Folder::new("flips");
     let text = b"three blind mice, three blind mice, see how they run, see how they run".repeat(3);
-    for content in [b"".to_vec(), text, pictures(2)] {
+    for content in [b"".to_vec(), text, pictures(2).to_vec()] {
         let stored = member(&stored(&content, 100), &content);
         for mut file in [real_gzip(&folder, &content, 6), real_gzip(&folder, &content, 1), stored] {
             for end in 0..file.len() {
                 let cut = gunzip(&file[..end], usize::MAX);
-                assert!(matches!(cut, Err(Flaw::Corrupt(_))), "cut to {end} bytes: {cut:?}");
+                assert!(cut.is_err(), "cut to {end} bytes: {cut:?}");
             }
             for bit in 0..file.len() * 8 {
                 file[bit / 8] ^= 1 << (bit % 8);
@@ -505,38 +400,12 @@ fn every_cut_and_every_flipped_bit_is_noticed() {
 
 proptest! {
     #[test]
-    fn arbitrary_bytes_never_panic(mut bytes in prop::collection::vec(any::<u8>(), 0..400), n in 0..500usize) {
-        gunzip(&bytes, 1 << 20).ok();
-        // With a sound header, so that the blocks are reached.
-        bytes.splice(0..0, [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255]);
-        gunzip(&bytes, 1 << 20).ok();
-        if let Ok(start) = gunzip_start(&bytes, n) {
-            prop_assert!(start.len() <= n);
-        }
-        // With a block of each compressed type begun.
-        for kind in [3, 5] {
-            if let Some(byte) = bytes.get_mut(10) {
-                *byte = *byte & !7 | kind;
+    fn arbitrary_bytes_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..400), most in 0..500usize) {
+        // By themselves, after a sound header, and after one with a last block of each compressed type begun.
+        for start in [&b""[..], b"\x1f\x8b\x08\0abcdef", b"\x1f\x8b\x08\0abcdef\x03", b"\x1f\x8b\x08\0abcdef\x05"] {
+            if let Ok(content) = gunzip(&[start, &bytes].concat(), most) {
+                prop_assert!(content.len() <= most);
             }
-            gunzip(&bytes, 1 << 20).ok();
-        }
-    }
-
-    #[test]
-    fn several_changes_to_a_file_are_noticed(changes in prop::collection::vec((any::<usize>(), any::<u8>()), 1..5)) {
-        static SOUND: LazyLock<Vec<u8>> = LazyLock::new(|| {
-            let literals = fixed_literals();
-            let mut block = Writer::fixed();
-            pictures(3).iter().for_each(|&byte| _ = block.word(&literals, byte.into()));
-            member(&block.end(&literals), &pictures(3))
-        });
-        let mut file = SOUND.clone();
-        for (at, byte) in changes {
-            let at = at % file.len();
-            file[at] = byte;
-        }
-        if let Ok(found) = gunzip(&file, 1 << 20) {
-            prop_assert!(found == pictures(3));
         }
     }
 }
@@ -550,13 +419,16 @@ fn lies_within_little_memory() {
     let mut file = member(&stored(&content, 1000), &content);
     let end = file.len();
     file[end - 4..].fill(255);
-    assert_says(&gunzip(&file, usize::MAX).unwrap_err().to_string(), &["length told at its end"]);
-    // The same, and long enough to hold so much; only its start is wanted, or no more than a little.
-    let mut file = member(&stored(&noise(1 << 24), 65_535), b"");
-    let end = file.len();
-    file[end - 4..].fill(255);
-    assert_eq!(gunzip_start(&file, 10).unwrap(), content[..10]);
-    assert_eq!(gunzip(&file, 10), Err(Flaw::TooLong));
+    assert_says(gunzip(&file, usize::MAX).unwrap_err(), &["length told at its end"]);
+    // One that is long enough to become 16 GiB, of which only the start is wanted, or all.
+    let file = member(&stored(&noise(1 << 24), 65_535), b"");
+    assert_eq!(gunzip(&file, 10).unwrap(), content[..10]);
+    assert_says(gunzip(&file, usize::MAX).unwrap_err(), &["more bytes than fit into memory"]);
+    // Four matches of 258 bytes from each of 4 MiB.
+    let mut literals = vec![0; 286];
+    (literals[65], literals[256], literals[285]) = (2, 2, 1);
+    let bomb = [&Writer::dynamic(&literals, &[1]).word(&literals, 65).bytes[..], &[0; 1 << 22]].concat();
+    assert_eq!(gunzip(&member(&bomb, b""), 1000).unwrap(), [65; 1000]);
     // Headers that promise the world, plain and gzipped.
     let folder = Folder::new("lies");
     for dims in [[u32::MAX; 3], [u32::MAX, u32::MAX, 1], [u32::MAX, 1, 1], [1 << 20, 1 << 10, 1 << 10]] {
@@ -581,7 +453,7 @@ fn lies_within_little_memory() {
 #[test]
 fn lies_cost_no_memory() {
     let program = std::env::current_exe().unwrap();
-    let run = "ulimit -v 1000000 && exec \"$0\" --ignored --exact --test-threads=1 data::files::lies_within_little_memory";
+    let run = "ulimit -v 1000000 && exec \"$0\" --ignored --exact data::files::lies_within_little_memory";
     let output = Command::new("sh").arg("-c").arg(run).arg(program).output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success() && text.contains("1 passed"), "{output:?}");
@@ -592,9 +464,9 @@ fn lies_cost_no_memory() {
 #[test]
 fn sound_files_are_read_plain_or_gzipped_whatever_their_name() {
     let folder = Folder::new("sound");
-    let images = pictures(300); // longer than what is read before the header has been looked at
-    let bytes = idx_bytes(&[300, 28, 28], &images);
-    let wanted = Idx { dims: vec![300, 28, 28], data: images };
+    let images = pictures(500); // longer than what is read before the header has been looked at
+    let bytes = idx_bytes(&[500, 28, 28], images);
+    let wanted = Idx { dims: vec![500, 28, 28], data: images.to_vec() };
     let gzipped = real_gzip(&folder, &bytes, 6);
     let stored = member(&stored(&bytes, 65_535), &bytes);
     for (name, file) in [("plain", &bytes), ("plain.gz", &bytes), ("zipped", &gzipped), ("long.gz", &stored)] {
@@ -631,7 +503,7 @@ fn a_missing_file_or_folder_says_what_to_put_there() {
     assert_says(&message(&nowhere), &[nowhere.to_str().unwrap(), "no such folder", "t10k-images-idx3-ubyte", ".gz"]);
     let file = folder.file("file", b"");
     assert_says(&message(&file), &["found a file", "folder", "t10k-images-idx3-ubyte"]);
-    assert_refused(&nowhere, 1, &["reading failed", "check the path"]);
+    assert_refused(&nowhere, 1, &["the error", "check the path"]);
 }
 
 #[test]
@@ -660,7 +532,7 @@ fn broken_idx_files_are_refused() {
     refused(3, &[1, 0, 8, 3, 0, 0], &["begins with"]);
     refused(3, &[0, 1, 8, 3, 0, 0], &["begins with"]);
     refused(3, &idx_bytes(&[1 << 31, 1 << 31, 4], &[]), &["header that promises 2147483648 × 2147483648 × 4 values"]);
-    refused(3, &idx_bytes(&[u32::MAX, u32::MAX, 1], &[0; 99]), &["only 115 bytes", "18446744065119617041 bytes"]);
+    refused(3, &idx_bytes(&[u32::MAX, u32::MAX, 1], &[0; 99]), &["header that promises"]);
 
     assert_refused(&folder.file("empty", b""), 3, &["an empty file", "expected an IDX file of images", "fetch"]);
     assert_refused(&folder.file("empty.gz", &real_gzip(&folder, b"", 6)), 3, &["only 0 bytes", "within the header"]);
@@ -670,23 +542,17 @@ fn broken_idx_files_are_refused() {
 }
 
 #[test]
-fn a_corrupt_gzip_says_which_check_failed() {
+fn a_corrupt_gzip_says_what_is_wrong_with_it() {
     let folder = Folder::new("corrupt");
-    let good = real_gzip(&folder, &idx_bytes(&[200, 28, 28], &pictures(200)), 6);
+    let good = real_gzip(&folder, &idx_bytes(&[200, 28, 28], pictures(200)), 6);
     let refused = |bytes: &[u8], words: &str| {
         assert_refused(&folder.file("images.gz", bytes), 3, &["a gzip file that", words, "fetch the file again"]);
     };
-    let end = good.len();
-    let changed = |at: usize| {
-        let mut bytes = good.clone();
-        bytes[at] ^= 4;
-        bytes
-    };
-    refused(&good[..end - 9], "ends too early");
-    refused(&good[..1000], "ends too early");
     refused(&good[..5], "ends too early");
-    refused(&changed(end - 8), "does not pass its CRC-32 check");
-    refused(&changed(end - 1), "does not have the length told at its end");
+    refused(&good[..good.len() - 9], "ends too early");
+    let mut changed = good.clone();
+    changed[good.len() - 8] ^= 4;
+    refused(&changed, "does not pass its CRC-32 check");
     refused(&[&good, &b"\0"[..]].concat(), "is followed by other bytes");
 }
 
@@ -699,7 +565,7 @@ fn what_is_no_plain_file_is_read_only_as_far_as_promised() {
     let folder = Folder::new("pipe");
     let path = folder.0.join("pipe");
     assert!(Command::new("mkfifo").arg(&path).status().unwrap().success());
-    let bytes = idx_bytes(&[300, 28, 28], &pictures(300));
+    let bytes = idx_bytes(&[500, 28, 28], pictures(500));
     let packed = real_gzip(&folder, &bytes, 6);
     let longer = [&bytes[..], b"x"].concat();
     for (file, sound) in [(&bytes, true), (&packed, true), (&longer, false)] {
@@ -707,7 +573,7 @@ fn what_is_no_plain_file_is_read_only_as_far_as_promised() {
             scope.spawn(|| fs::write(&path, file).ok());
             match idx::read_file(&path, 3) {
                 Ok(idx) => assert!(sound && idx.data == bytes[16..]),
-                Err(error) => assert!(!sound && error.to_string().contains("at least 235217 bytes"), "{error}"),
+                Err(error) => assert!(!sound && error.to_string().contains("at least 392017 bytes"), "{error}"),
             }
         });
     }
@@ -727,12 +593,10 @@ proptest! {
         if !plain {
             bytes = member(&stored(&bytes, 50), &bytes);
         }
-        for (at, byte) in changes {
-            if let Some(old) = bytes.get_mut(at) {
-                *old = byte;
-            }
-        }
-        bytes.resize(end.unwrap_or(bytes.len()), 0);
+        let length = end.unwrap_or(bytes.len());
+        bytes.resize(120, 0);
+        changes.into_iter().for_each(|(at, byte)| bytes[at] = byte);
+        bytes.truncate(length);
         if let Ok(idx) = idx::read_file(&folder.file("changed", &bytes), dimensions) {
             prop_assert_eq!(idx.dims.len(), dimensions);
             prop_assert_eq!(idx.dims.iter().product::<usize>(), idx.data.len());
@@ -742,21 +606,14 @@ proptest! {
 
 #[test]
 fn the_files_of_mnist_are_themselves() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("raw_data");
-    for (set, count, first, each, mean) in [
-        ("train", 60_000, [5, 0, 4, 1, 9], [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949], 33.32),
-        ("t10k", 10_000, [7, 2, 1, 0, 4], [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009], 33.79),
+    for (Dataset { images, labels }, first, each, mean) in [
+        (&MNIST.train, [5, 0, 4, 1, 9], [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949], 33.32),
+        (&MNIST.test, [7, 2, 1, 0, 4], [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009], 33.79),
     ] {
-        let images = read(&folder, &format!("{set}-images-idx3-ubyte"), 3).unwrap();
-        let labels = read(&folder, &format!("{set}-labels-idx1-ubyte"), 1).unwrap();
-        assert_eq!(images.dims, [count, 28, 28]);
-        assert_eq!(labels.dims, [count]);
-        assert_eq!(images.data.len(), count * 784);
-        assert_eq!(labels.data[..5], first);
-        let mut counts = [0; 10];
-        labels.data.iter().for_each(|&label| counts[usize::from(label)] += 1);
-        assert_eq!(counts, each);
-        let sum: f64 = images.data.iter().map(|&pixel| f64::from(pixel)).sum();
-        assert!((sum / images.data.len() as f64 - mean).abs() < 0.01, "the mean is {}", sum / images.data.len() as f64);
+        assert_eq!((images.rows, images.columns), (28, 28));
+        assert_eq!(labels[..5], first);
+        assert_eq!(each, std::array::from_fn(|class| labels.iter().filter(|&&label| label == class as u8).count()));
+        let sum: f64 = images.pixels.iter().map(|&pixel| f64::from(pixel)).sum();
+        assert!((sum / images.pixels.len() as f64 - mean).abs() < 0.01, "the sum is {sum}");
     }
 }

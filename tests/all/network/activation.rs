@@ -1,9 +1,10 @@
-//! The activation functions, by every kernel of this processor, against f64.
+//! The activations, by every kernel of this processor, against f64.
 
 use crate::common::{U, bits, fused_kernels, random_matrix};
-use mnist_mlp::math::activation::{self, Sigmoid, Softmax};
+use mnist_mlp::math::exp;
 use mnist_mlp::math::kernel::{Kernel, Operation, Simd};
 use mnist_mlp::math::matrix::Matrix;
+use mnist_mlp::network::activation::{Activation, Softmax};
 use proptest::prelude::*;
 
 /// What the doc comment of `exp` promises, relative to eˣ.
@@ -16,7 +17,7 @@ impl Operation for Exp<'_> {
     #[inline(always)]
     fn run<S: Simd>(self) {
         for x in self.0 {
-            *x = activation::exp::<S>(*x);
+            *x = exp::exp::<S>(*x);
         }
     }
 }
@@ -26,14 +27,19 @@ fn exp(kernel: Kernel, mut x: Vec<f32>) -> Vec<f32> {
     x
 }
 
-fn sigmoid(kernel: Kernel, mut z: Vec<f32>) -> Vec<f32> {
-    kernel.run(Sigmoid(&mut z));
-    z
+fn activate(activation: Activation, kernel: Kernel, z: Vec<f32>) -> Vec<f32> {
+    let mut a = Matrix::default();
+    activation.forward(kernel, &Matrix::from_rows(1, z.len(), &z), &mut a);
+    a.data().to_vec()
+}
+
+fn sigmoid(kernel: Kernel, z: Vec<f32>) -> Vec<f32> {
+    activate(Activation::Sigmoid, kernel, z)
 }
 
 /// The softmax of one row.
 fn softmax(kernel: Kernel, z: &[f32]) -> Vec<f32> {
-    let mut row = Matrix::from_vec(1, z.len(), z.to_vec());
+    let mut row = Matrix::from_rows(1, z.len(), z);
     kernel.run(Softmax(&mut row));
     row.data().to_vec()
 }
@@ -160,7 +166,7 @@ fn softmax_of_equal_logits_is_even() {
 fn softmax_takes_each_row_by_itself_and_keeps_a_nan() {
     for kernel in Kernel::supported() {
         let rows = [[1.0, 2.0, 3.0], [4.0, f32::NAN, 0.0], [-1.0, 0.0, 70.0], [f32::NAN, 1.0, 2.0]];
-        let mut matrix = Matrix::from_vec(4, 3, rows.concat());
+        let mut matrix = Matrix::from_rows(4, 3, &rows.concat());
         kernel.run(Softmax(&mut matrix));
         for (i, row) in rows.iter().enumerate() {
             if i % 2 == 0 {
@@ -210,8 +216,31 @@ fn the_fused_kernels_agree_bit_by_bit() {
         .map(|kernel| {
             let mut p = random_matrix(50, 37, 1);
             kernel.run(Softmax(&mut p));
-            [bits(&sigmoid(kernel, coarse_sweep())), bits(p.data())]
+            let activations = Activation::ALL.map(|activation| bits(&activate(activation, kernel, coarse_sweep())));
+            (activations, bits(p.data()))
         })
         .collect();
     assert!(by_kernel.windows(2).all(|pair| pair[0] == pair[1]));
+}
+
+/// The absolute error of tanh is twice that of σ(2z) and one rounding; that of SiLU, z times that of σ and one of its own.
+#[test]
+fn the_other_activations_are_near_those_of_f64() {
+    let z = coarse_sweep();
+    for kernel in Kernel::supported() {
+        let check = |activation, f: fn(f64) -> f64, error: fn(f64) -> f64| {
+            for (&z, a) in z.iter().zip(activate(activation, kernel, z.clone())) {
+                let z = f64::from(z);
+                assert!((f64::from(a) - f(z)).abs() <= error(z), "{kernel}: {activation:?}({z}) = {a}, not {}", f(z));
+            }
+            assert!(activate(activation, kernel, vec![f32::NAN])[0].is_nan(), "{kernel}, {activation:?}: NaN shows");
+        };
+        check(Activation::Tanh, f64::tanh, |_| 2.0 * SIGMOID_ERROR + U);
+        check(Activation::ReLU, |z| if z > 0.0 { z } else { 0.0 }, |_| 0.0);
+        check(
+            Activation::SiLU,
+            |z| z / (1.0 + (-z).exp()),
+            |z| z.abs() / (1.0 + (-z).exp()) * (SIGMOID_ERROR + U) + 1e-35,
+        );
+    }
 }

@@ -5,17 +5,19 @@
 //! What remains is the f32 rounding of the code under test. Each of its roundings changes a number by at most u = 2⁻²⁴ of
 //! it, and numbers here are about 1 or less: inputs, weights and activations are within ±1, and a sum of products that
 //! is larger than 1 has a gradient to match. On the way from the input to an element of a gradient and back lie fewer
-//! than ROUNDINGS of them, none of them amplified: σ′ ≤ 1/4, and the Jacobian of softmax is no larger than 1/2. So an
-//! element may be off by ROUNDINGS·u = 1.5·10⁻⁵ at the very worst, while the gradients are of the size 0.01 to 1.
+//! than ROUNDINGS of them, none of them amplified: the derivative of an activation is at most 1.1, and the Jacobian of
+//! softmax is no larger than 1/2. So an element may be off by ROUNDINGS·u = 1.5·10⁻⁵ at the very worst, while the
+//! gradients are of the size 0.01 to 1.
 
 use crate::common::{U, bits, numbers, random_matrix};
-use mnist_mlp::math::activation::{Sigmoid, SigmoidBackward, Softmax};
 use mnist_mlp::math::kernel::Kernel;
 use mnist_mlp::math::matrix::Matrix;
 use mnist_mlp::math::rng::{Purpose, Rng};
-use mnist_mlp::network::layer::{Dropout, Initialisation, Linear};
+use mnist_mlp::network::Network;
+use mnist_mlp::network::activation::{Activation, Softmax};
+use mnist_mlp::network::dropout::{Dropout, multiply};
+use mnist_mlp::network::layer::{Initialisation, Input, Linear, Step};
 use mnist_mlp::network::loss::Loss;
-use mnist_mlp::network::{Descent, Network};
 use proptest::prelude::*;
 
 const ROUNDINGS: f64 = 256.0;
@@ -59,8 +61,19 @@ fn linear(x: &[f64], weight: &[f64], bias: &[f64]) -> Vec<f64> {
     (0..bias.len()).map(|j| column(j) + bias[j]).collect()
 }
 
-fn sigmoid(z: f64) -> f64 {
-    1.0 / (1.0 + (-z).exp())
+fn activate(activation: Activation, z: f64) -> f64 {
+    match activation {
+        Activation::Sigmoid => 1.0 / (1.0 + (-z).exp()),
+        Activation::Tanh => z.tanh(),
+        Activation::ReLU => {
+            if z > 0.0 {
+                z
+            } else {
+                0.0
+            }
+        }
+        Activation::SiLU => z / (1.0 + (-z).exp()),
+    }
 }
 
 fn softmax(z: &[f64]) -> Vec<f64> {
@@ -85,8 +98,10 @@ struct Objective<'a> {
     widths: &'a [usize],
     pixels: &'a Matrix,
     labels: &'a [u8],
-    /// A mask, `batch × width`, for each hidden layer.
+    activation: Activation,
+    /// A mask, `batch × width`, for each hidden layer, and whether it is for the activations.
     masks: &'a [Matrix],
+    after_activation: bool,
     loss: Loss,
     weight_decay: f64,
 }
@@ -104,7 +119,12 @@ impl Objective<'_> {
                 *x = linear(x, weight, bias);
                 if let Some(mask) = self.masks.get(l) {
                     let row = mask.row(i).iter();
-                    x.iter_mut().zip(row).for_each(|(z, &mask)| *z = sigmoid(*z * f64::from(mask)));
+                    x.iter_mut().zip(row.map(|&mask| f64::from(mask))).for_each(|(z, mask)| {
+                        *z = match self.after_activation {
+                            true => activate(self.activation, *z) * mask,
+                            false => activate(self.activation, *z * mask),
+                        }
+                    });
                 }
             }
         }
@@ -113,7 +133,7 @@ impl Objective<'_> {
     }
 }
 
-/// P in [0, 1.5), every second number a background of 0, so that X = P − ½ (§1) reaches 1: large enough to matter.
+/// P in [0, 1.5), every second number a background of 0, so that X = P − ½ reaches 1: large enough to matter.
 fn random_pixels(rows: usize, columns: usize, seed: u64) -> Matrix {
     let mut pixels = random_matrix(rows, columns, seed);
     pixels.data_mut().iter_mut().for_each(|x| *x = 1.5 * x.max(0.0));
@@ -129,8 +149,9 @@ fn shifted(pixels: &[f32]) -> Vec<f64> {
 const WIDTHS: [usize; 4] = [6, 5, 4, 3];
 
 /// A network whose weights are large enough that every path through it matters.
-fn network(kernel: Kernel) -> Network {
-    let mut network = Network::new(&WIDTHS, Initialisation::Zero, &mut Rng::new(1, Purpose::Initialisation), kernel);
+fn network(kernel: Kernel, activation: Activation) -> Network {
+    let mut rng = Rng::new(1, Purpose::Initialisation);
+    let mut network = Network::new(&WIDTHS, activation, Initialisation::Zero, &mut rng, kernel);
     let mut number = numbers(1);
     for layer in &mut network.layers {
         layer.weight.data_mut().iter_mut().chain(&mut layer.bias).for_each(|w| *w = number());
@@ -142,80 +163,98 @@ fn parameters(network: &Network) -> Vec<f32> {
     network.layers.iter().flat_map(|layer| [layer.weight.data(), &layer.bias].concat()).collect()
 }
 
-/// (W before − W after) / lr of one step.
-fn step(
+/// The weights that `steps` leave, each on the same batch.
+fn after(
     network: &Network,
-    pixels: &Matrix,
-    labels: &[u8],
+    (pixels, labels): (&Matrix, &[u8]),
     loss: Loss,
-    mut dropout: Option<(f32, &mut Rng)>,
-    descent: Descent,
+    mut dropout: Option<&mut Dropout>,
+    steps: &[Step],
 ) -> Vec<f32> {
     let (mut after, mut buffers) = (network.clone(), network.buffers());
-    buffers.activations[0] = pixels.clone();
-    let drops = dropout.is_some();
-    network.forward(&mut buffers, dropout.as_mut().map(|(p, rng)| (*p, &mut **rng)));
-    after.backward_and_update(&mut buffers, labels, loss, drops, descent);
-    let pairs = parameters(network).into_iter().zip(parameters(&after));
-    pairs.map(|(before, after)| (before - after) / descent.learning_rate).collect()
+    let zero = |layer: &Linear| Linear {
+        weight: Matrix::zeros(layer.weight.rows(), layer.weight.columns()),
+        bias: vec![0.0; layer.bias.len()],
+    };
+    let mut velocities: Vec<Linear> = network.layers.iter().filter(|_| steps[0].momentum > 0.0).map(zero).collect();
+    for &step in steps {
+        buffers.pixels = pixels.clone();
+        after.train(&mut buffers, labels, loss, dropout.as_deref_mut(), step, &mut velocities);
+    }
+    parameters(&after)
 }
 
-/// The masks that `forward` draws from a generator in this state.
-fn masks(p: f32, mut rng: Rng, batch: usize) -> Vec<Matrix> {
+/// (W before − W after) / lr of one step without momentum.
+fn gradient(
+    network: &Network,
+    batch: (&Matrix, &[u8]),
+    loss: Loss,
+    dropout: Option<&mut Dropout>,
+    decay: f32,
+) -> Vec<f32> {
+    let step = Step { decay, ..STEP };
+    let pairs = parameters(network).into_iter().zip(after(network, batch, loss, dropout, &[step]));
+    pairs.map(|(before, after)| (before - after) / step.learning_rate).collect()
+}
+
+/// The rate is a power of two: dividing by it adds no error.
+const STEP: Step = Step { learning_rate: 0.5, decay: 0.0, momentum: 0.0 };
+
+/// The masks that training draws from a generator in this state.
+fn masks(mut dropout: Dropout, batch: usize) -> Vec<Matrix> {
     let hidden = WIDTHS[1..WIDTHS.len() - 1].iter();
-    hidden
-        .map(|&width| {
-            let mut mask = Matrix::from_vec(batch, width, vec![1.0; batch * width]);
-            Dropout::default().forward(p, &mut rng, &mut mask);
-            mask
-        })
-        .collect()
+    let mask = |&width: &usize| {
+        let mut mask = Matrix::default();
+        dropout.forward(&mut Matrix::zeros(batch, width), &mut mask);
+        mask
+    };
+    hidden.map(mask).collect()
 }
 
-/// Both losses, with and without dropout and decay. The rate is a power of two: dividing by it adds no error.
+/// Both losses and all activations, with and without decay, without dropout and with it on either side of the activation.
 #[test]
 fn a_step_of_the_whole_network_goes_down_the_objective() {
     let (pixels, labels) = (random_pixels(5, WIDTHS[0], 2), [0, 2, 1, 1, 2]);
-    for kernel in Kernel::supported() {
-        let network = network(kernel);
-        for loss in LOSSES {
-            for p in [0.0, 0.25] {
-                for weight_decay in [0.0, 0.125] {
-                    let mut rng = Rng::new(7, Purpose::Dropout);
-                    let masks = masks(p, rng.clone(), labels.len());
-                    let weight_decay_64 = f64::from(weight_decay);
-                    let objective = Objective {
-                        widths: &WIDTHS,
-                        pixels: &pixels,
-                        labels: &labels,
-                        masks: &masks,
-                        loss,
-                        weight_decay: weight_decay_64,
-                    };
-                    let expected = differences(&widen(&parameters(&network)), |x| objective.value(x));
-                    assert!(expected.iter().filter(|g| g.abs() > 0.01).count() > expected.len() / 2, "{expected:?}");
-                    let descent = Descent { learning_rate: 0.5, shrink: 0.5 * weight_decay };
-                    let dropout = (p > 0.0).then_some((p, &mut rng));
-                    let found = step(&network, &pixels, &labels, loss, dropout, descent);
-                    assert_near(&format!("{kernel}, {loss:?}, dropout {p}, decay {weight_decay}"), &found, &expected);
-                }
+    for (kernel, activation) in Kernel::supported().into_iter().flat_map(|k| Activation::ALL.map(|a| (k, a))) {
+        let network = network(kernel, activation);
+        for (loss, weight_decay) in LOSSES.into_iter().flat_map(|loss| [(loss, 0.0), (loss, 0.125)]) {
+            for (p, after_activation) in [(0.0, false), (0.25, false), (0.25, true)] {
+                let mut dropout = Dropout { p, after_activation, rng: Rng::new(7, Purpose::Dropout) };
+                let masks = masks(dropout.clone(), labels.len());
+                let objective = Objective {
+                    widths: &WIDTHS,
+                    pixels: &pixels,
+                    labels: &labels,
+                    activation,
+                    masks: &masks,
+                    after_activation,
+                    loss,
+                    weight_decay: f64::from(weight_decay),
+                };
+                let expected = differences(&widen(&parameters(&network)), |x| objective.value(x));
+                assert!(expected.iter().filter(|g| g.abs() > 0.001).count() > expected.len() / 3, "{expected:?}");
+                let dropout = (p > 0.0).then_some(&mut dropout);
+                let found = gradient(&network, (&pixels, &labels), loss, dropout, 0.5 * weight_decay);
+                let what = format!(
+                    "{kernel}, {activation:?}, {loss:?}, decay {weight_decay}, dropout {p}, {after_activation}"
+                );
+                assert_near(&what, &found, &expected);
             }
         }
     }
 }
 
-/// §2: a batch's gradient is the sum over its images, not their mean. Twice the same image, twice the gradient.
+/// Twice the same image, twice the gradient: it is the sum over the batch, not the mean.
 #[test]
 fn the_gradient_is_summed_over_the_batch() {
     let (pixels, labels) = (random_pixels(3, WIDTHS[0], 2), [0, 2, 1]);
-    let descent = Descent { learning_rate: 0.5, shrink: 0.0 };
     for kernel in Kernel::supported() {
-        let network = network(kernel);
+        let network = network(kernel, Activation::Sigmoid);
         for loss in LOSSES {
             let gradient = |rows: &[usize]| {
-                let data = rows.iter().flat_map(|&i| pixels.row(i).to_vec()).collect();
+                let data: Vec<f32> = rows.iter().flat_map(|&i| pixels.row(i).to_vec()).collect();
                 let labels: Vec<u8> = rows.iter().map(|&i| labels[i]).collect();
-                step(&network, &Matrix::from_vec(rows.len(), WIDTHS[0], data), &labels, loss, None, descent)
+                gradient(&network, (&Matrix::from_rows(rows.len(), WIDTHS[0], &data), &labels), loss, None, 0.0)
             };
             let [one, two, three] = [0, 1, 2].map(|i| widen(&gradient(&[i])));
             let twice: Vec<f64> = one.iter().map(|g| 2.0 * g).collect();
@@ -226,20 +265,47 @@ fn the_gradient_is_summed_over_the_batch() {
     }
 }
 
-/// §6: with no gradient, weights shrink by the share lr·λ and biases stay as they are, bit by bit.
+/// The second step is the gradient where the first has led, and μ times the first again.
+#[test]
+fn momentum_takes_a_share_of_the_last_step_again() {
+    let (pixels, labels) = (random_pixels(5, WIDTHS[0], 2), [0, 2, 1, 1, 2]);
+    let step = Step { learning_rate: 0.125, decay: 0.25, momentum: 0.75 };
+    for kernel in Kernel::supported() {
+        let network = network(kernel, Activation::Tanh);
+        let steps = |steps: &[Step]| widen(&after(&network, (&pixels, &labels), Loss::CrossEntropy, None, steps));
+        let [one, two] = [steps(&[step]), steps(&[step, step])];
+        // Without momentum: the same first step, and from there the second.
+        let plain = Step { momentum: 0.0, ..step };
+        assert_near("the first step", &one.iter().map(|&w| w as f32).collect::<Vec<_>>(), &steps(&[plain]));
+        let [without, start] = [steps(&[plain, plain]), widen(&parameters(&network))];
+        let is_weight = network.layers.iter().flat_map(|layer| {
+            let count = layer.weight.data().len();
+            (0..count + layer.bias.len()).map(move |i| i < count)
+        });
+        let expected = is_weight.enumerate().map(|(i, is_weight)| {
+            let kept = if is_weight { 1.0 - f64::from(step.decay) } else { 1.0 };
+            without[i] + f64::from(step.momentum) * (one[i] - kept * start[i])
+        });
+        let found: Vec<f32> = two.iter().map(|&w| w as f32).collect();
+        assert_near(&format!("{kernel}"), &found, &expected.collect::<Vec<_>>());
+    }
+}
+
+/// With no gradient, weights shrink by the share lr·λ and biases stay as they are, bit by bit.
 #[test]
 fn decay_is_for_weights_alone() {
-    for (kernel, pixels) in Kernel::supported().into_iter().flat_map(|kernel| [(kernel, false), (kernel, true)]) {
+    for kernel in Kernel::supported() {
         let mut layer = Linear { weight: random_matrix(9, 7, 1), bias: random_matrix(1, 7, 2).data().to_vec() };
-        let before = layer.clone();
-        let (x, descent) = (random_matrix(4, 9, 3), Descent { learning_rate: 0.5, shrink: 0.125 });
-        match pixels {
-            false => layer.update(kernel, &x, &mut Matrix::zeros(4, 7), descent, &mut Matrix::default()),
-            true => layer.update_pixels(kernel, &x, &mut Matrix::zeros(4, 7), descent, &mut Matrix::default()),
+        let (before, x) = (layer.clone(), random_matrix(4, 9, 3));
+        for (input, share) in [(Input::Activations(&x), 0.875), (Input::Pixels(&x), 0.875 * 0.875)] {
+            let step = (Step { decay: 0.125, ..STEP }, None);
+            let [mut d, mut input_gradient, mut scratch] = [Matrix::zeros(4, 7), Matrix::default(), Matrix::default()];
+            layer.backward(kernel, input, &mut d, &mut input_gradient, step, &mut scratch);
+            assert_eq!(bits(&layer.bias), bits(&before.bias), "{kernel}");
+            for (w, before) in layer.weight.data().iter().zip(before.weight.data()) {
+                assert!((w / before - share).abs() < 1e-6, "{kernel}");
+            }
         }
-        assert_eq!(bits(&layer.bias), bits(&before.bias), "{kernel}");
-        let shrunk: Vec<f32> = before.weight.data().iter().map(|w| w * 0.875).collect();
-        assert_eq!(layer.weight.data(), shrunk, "{kernel}");
     }
 }
 
@@ -267,18 +333,14 @@ proptest! {
                 // Buffers that are used again hold something of another shape.
                 let [mut output, mut input_gradient, mut scratch] = [9, 8, 7].map(|rows| random_matrix(rows, 3, 5));
                 let (mut after, mut d) = (layer.clone(), d.clone());
-                layer.backward(kernel, &d, &mut input_gradient, &mut scratch);
-                assert_near("by the input", input_gradient.data(), &by_x);
-                prop_assert_eq!((input_gradient.rows(), input_gradient.columns()), (batch, fan_in));
-                let descent = Descent { learning_rate: 0.5, shrink: 0.0 };
-                if pixels {
-                    layer.forward_pixels(kernel, &input, &mut output, &mut scratch);
-                    after.update_pixels(kernel, &input, &mut d, descent, &mut scratch);
-                } else {
-                    layer.forward(kernel, &input, &mut output);
-                    after.update(kernel, &input, &mut d, descent, &mut scratch);
-                }
+                let input = if pixels { Input::Pixels(&input) } else { Input::Activations(&input) };
+                layer.forward(kernel, input, &mut output, &mut scratch);
                 assert_near("output", output.data(), &rows);
+                after.backward(kernel, input, &mut d, &mut input_gradient, (STEP, None), &mut scratch);
+                if !pixels {
+                    assert_near("by the input", input_gradient.data(), &by_x);
+                    prop_assert_eq!((input_gradient.rows(), input_gradient.columns()), (batch, fan_in));
+                }
                 let gradient = |before: &[f32], after: &[f32]| {
                     before.iter().zip(after).map(|(before, after)| (before - after) / 0.5).collect::<Vec<f32>>()
                 };
@@ -289,14 +351,18 @@ proptest! {
     }
 
     #[test]
-    fn sigmoid_gradient(z in prop::collection::vec(-10.0..10.0_f32, 1..40), seed in any::<u64>()) {
+    fn activation_gradients(z in prop::collection::vec(-10.0..10.0_f32, 1..40), seed in any::<u64>()) {
         let d = random_matrix(1, z.len(), seed);
-        let expected = differences(&widen(&z), |z| dot(&z.iter().map(|&z| sigmoid(z)).collect::<Vec<_>>(), d.data()));
-        for kernel in Kernel::supported() {
-            let (mut activations, mut gradient) = (z.clone(), d.data().to_vec());
-            kernel.run(Sigmoid(&mut activations));
-            kernel.run(SigmoidBackward { activations: &activations, gradient: &mut gradient });
-            assert_near("by z", &gradient, &expected);
+        for activation in Activation::ALL {
+            let expected = differences(&widen(&z), |z| {
+                dot(&z.iter().map(|&z| activate(activation, z)).collect::<Vec<_>>(), d.data())
+            });
+            for kernel in Kernel::supported() {
+                let (z, mut a, mut gradient) = (Matrix::from_rows(1, z.len(), &z), Matrix::default(), d.clone());
+                activation.forward(kernel, &z, &mut a);
+                activation.backward(kernel, &z, &a, &mut gradient);
+                assert_near(&format!("{activation:?} by z"), gradient.data(), &expected);
+            }
         }
     }
 
@@ -307,10 +373,9 @@ proptest! {
             let (value, expected) = (loss_of_logits(loss, &widen(&z), label),
                 differences(&widen(&z), |z| loss_of_logits(loss, z, label)));
             for kernel in Kernel::supported() {
-                let mut p = Matrix::from_vec(1, z.len(), z.clone());
+                let mut p = Matrix::from_rows(1, z.len(), &z);
                 kernel.run(Softmax(&mut p));
-                prop_assert!((loss.value(p.row(0), label) - value).abs() <= ROUNDINGS * U, "{:?}", loss);
-                loss.gradient(p.row_mut(0), label);
+                prop_assert!((loss.backward(&mut p, &[label]) - value).abs() <= ROUNDINGS * U, "{:?}", loss);
                 assert_near(&format!("{loss:?} by the logits"), p.row(0), &expected);
             }
         }
@@ -327,9 +392,9 @@ proptest! {
             let by_p = |j: usize| 2.0 * (p[j] - f64::from(u8::from(j == label))) / z.len() as f64;
             let expected: Vec<f64> =
                 (0..z.len()).map(|i| (0..z.len()).map(|j| by_p(j) * jacobian[j][i]).sum()).collect();
-            let mut found: Vec<f32> = p.iter().map(|&p| p as f32).collect();
-            Loss::MeanSquaredError.gradient(&mut found, label as u8);
-            assert_near("by the logits", &found, &expected);
+            let mut found = Matrix::from_rows(1, z.len(), &p.iter().map(|&p| p as f32).collect::<Vec<_>>());
+            Loss::MeanSquaredError.backward(&mut found, &[label as u8]);
+            assert_near("by the logits", found.data(), &expected);
         }
     }
 
@@ -337,11 +402,11 @@ proptest! {
     #[test]
     fn dropout_gradient(p in 0.0..0.95_f32, (rows, columns) in (1..6usize, 1..20usize), seed in any::<u64>()) {
         let (mut z, mut d) = (random_matrix(rows, columns, seed), random_matrix(rows, columns, !seed));
-        z.data_mut().iter_mut().for_each(|z| *z += 2.0); // away from 0, which means left out
+        z.data_mut().iter_mut().for_each(|z| *z += 2.0); // away from 0, which means dropped
         let (z_before, d_before) = (z.clone(), d.clone());
-        let mut dropout = Dropout::default();
-        dropout.forward(p, &mut Rng::new(seed, Purpose::Dropout), &mut z);
-        dropout.backward(&mut d);
+        let (mut dropout, mut mask) = (Dropout { p, after_activation: false, rng: Rng::new(seed, Purpose::Dropout) }, Matrix::default());
+        dropout.forward(&mut z, &mut mask);
+        multiply(&mut d, &mask);
         for (i, z) in z.data().iter().enumerate() {
             let mask = if *z == 0.0 { 0.0 } else { 1.0 / (1.0 - p) };
             prop_assert_eq!(*z, z_before.data()[i] * mask);

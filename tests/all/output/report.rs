@@ -3,18 +3,19 @@
 use std::collections::BTreeMap;
 use std::fs;
 
-use crate::common::{Folder, pictures, small_config};
+use crate::common::{Folder, pictures, small_config, train};
+use crate::json::{self, Value};
 use mnist_mlp::config::Config;
 use mnist_mlp::data::{Data, Dataset, Images};
 use mnist_mlp::math::kernel::Kernel;
 use mnist_mlp::math::rng::{Purpose, Rng};
 use mnist_mlp::network::Network;
+use mnist_mlp::network::activation::Activation;
 use mnist_mlp::network::layer::Initialisation;
-use mnist_mlp::output::json::{self, Value};
 use mnist_mlp::output::report::{Report, base64};
 use mnist_mlp::output::weights;
 use mnist_mlp::session;
-use mnist_mlp::training::{self, Trained};
+use mnist_mlp::training::Trained;
 use proptest::prelude::*;
 
 // ---- Tools -------------------------------------------------------------------------------------------------------
@@ -24,7 +25,7 @@ const DATA_START: &str = r#"<script type="application/json" id="data">"#;
 /// A network that was never trained, with what it makes of the test images.
 fn untrained(widths: &[usize], test: &Dataset, seed: u64) -> Trained {
     let mut rng = Rng::new(seed, Purpose::Initialisation);
-    let mut network = Network::new(widths, Initialisation::Xavier, &mut rng, Kernel::best());
+    let mut network = Network::new(widths, Activation::Sigmoid, Initialisation::Xavier, &mut rng, Kernel::best());
     // Larger, so that it is surer of some images than of others.
     for layer in &mut network.layers {
         layer.weight.data_mut().iter_mut().for_each(|weight| *weight *= 3.0);
@@ -110,7 +111,7 @@ fn no_text_of_a_run_changes_the_page_around_it() {
     let test = pictures(3, 4, 5, 3);
     let trained = untrained(&[20, 3], &test, 1);
     let evil = "</script><script>alert(1)</script><!--DATA--><!--SCRIPTS-->\"\\\n\u{2028}é";
-    let class_names = [evil, "b", "c"].map(String::from);
+    let class_names = [evil, "b", "c"];
     let evil_report = Report {
         config: &[("learning_rate", evil.to_string())],
         accuracies: &[(evil, "0.5 ± 0.1".into())],
@@ -194,7 +195,7 @@ fn the_page_s_data_agrees_with_the_network() {
     // Nothing is wrong: there are no mistakes to show.
     let mut test = pictures(50, 2, 3, 3);
     let trained = untrained(&[6, 3], &test, 3);
-    test.labels = (0..50).map(|i| mnist_mlp::network::most_likely(trained.test_probabilities.row(i))).collect();
+    test.labels = (0..50).map(|i| mnist_mlp::network::argmax(trained.test_probabilities.row(i))).collect();
     agrees(&test, &trained);
 }
 
@@ -223,8 +224,7 @@ fn data() -> Data {
 fn a_run_leaves_its_four_files() {
     let (folder, data) = (Folder::new("run"), data());
     let config = Config { output: folder.0.clone(), ..config() };
-    session::check(&config).unwrap();
-    let trained = training::train(&config, &data, Kernel::best(), 2, &mut |_| Ok(())).unwrap();
+    let trained = train(&config, &data, Kernel::best(), 2, &mut |_| Ok(())).unwrap();
     assert_eq!(trained.test_probabilities, trained.network.predict(&data.test.images, 1));
     session::save(&config, &data, &trained).unwrap();
     let mut names: Vec<_> = fs::read_dir(&config.output).unwrap().map(|entry| entry.unwrap().file_name()).collect();
@@ -252,21 +252,19 @@ fn a_run_leaves_its_four_files() {
     assert!(html.contains(&fs::read_to_string(config.output.join("curves.svg")).unwrap()));
     let page = json::parse(embedded(&html)).unwrap();
     let shown = [pairs(member(&page, "config")), pairs(member(&page, "accuracies"))].concat();
-    assert_eq!(
-        shown.into_iter().map(|(name, text)| (name.into(), text.into())).collect::<BTreeMap<_, _>>(),
-        named(" ")
-    );
+    let shown: BTreeMap<_, _> = shown.into_iter().map(|(name, text)| (name.into(), text.into())).collect();
+    assert_eq!(shown, named(" "));
     assert_eq!(unbase64(text(member(&page, "weights"))), bytes);
 }
 
 /// The message of a training whose one loss comes before its one update, and so is finite.
 fn diverges(config: Config, data: &Data, field: &str) {
-    let error = training::train(&config, data, Kernel::best(), 1, &mut |_| Ok(())).unwrap_err().to_string();
+    let error = train(&config, data, Kernel::best(), 1, &mut |_| Ok(())).unwrap_err().to_string();
     assert!(
         error.starts_with("training, epoch 1: found weights that have grown without bounds (mean loss "),
         "{error}"
     );
-    assert!(!error.contains("NaN") && error.contains(&format!("lower {field} in")), "{error}");
+    assert!(!error.contains("NaN") && error.contains(&format!("lower {field};")), "{error}");
 }
 
 #[test]
@@ -292,7 +290,7 @@ fn finite_weights_whose_probabilities_overflow_are_no_result() {
     let config =
         Config { hidden_layers: vec![], classes: 2, epochs: 1, initialisation: Initialisation::Zero, ..config() };
     diverges(Config { learning_rate: 1.6e38, ..config.clone() }, &data, "learning_rate");
-    let trained = training::train(&Config { learning_rate: 1e37, ..config }, &data, Kernel::best(), 1, &mut |_| Ok(()));
+    let trained = train(&Config { learning_rate: 1e37, ..config }, &data, Kernel::best(), 1, &mut |_| Ok(()));
     assert!(trained.unwrap().network.is_finite());
 }
 
@@ -301,7 +299,7 @@ proptest! {
     fn what_training_returns_is_finite(power in 0_f32..38.5, seed in any::<u64>(), batch_size in 1_usize..41) {
         let learning_rate = 10_f32.powf(power).min(f32::MAX);
         let config = Config { learning_rate, seed, batch_size, epochs: 1, hidden_layers: vec![2], ..config() };
-        if let Ok(trained) = training::train(&config, &data(), Kernel::best(), 1, &mut |_| Ok(())) {
+        if let Ok(trained) = train(&config, &data(), Kernel::best(), 1, &mut |_| Ok(())) {
             prop_assert!(trained.network.is_finite());
             prop_assert!(trained.test_probabilities.data().iter().all(|p| p.is_finite()));
         }

@@ -1,4 +1,4 @@
-//! The learning-rate schedules against the formulas of §5, by whole numbers wherever those will do.
+//! The learning-rate schedules against their formulas, by whole numbers wherever those will do.
 
 use mnist_mlp::training::schedule::Schedule::{self, Constant, Cosine, Cycle, Step};
 

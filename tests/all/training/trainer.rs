@@ -2,20 +2,22 @@
 
 use std::collections::HashSet;
 
-use crate::common::{MNIST, SIGMAS, bits, first, fused_kernels, pictures, small_config};
+use crate::common::{MNIST, SIGMAS, bits, first, fused_kernels, pictures, small_config, train};
 use mnist_mlp::config::Config;
-use mnist_mlp::data::{Data, Dataset, SHIFT};
-use mnist_mlp::math::activation::{Sigmoid, Softmax};
+use mnist_mlp::data::deformation::{Deformation, Deformed, Deformer};
+use mnist_mlp::data::{Data, Dataset, Images};
 use mnist_mlp::math::kernel::Kernel;
 use mnist_mlp::math::matrix::Matrix;
 use mnist_mlp::math::rng::{Purpose, Rng};
-use mnist_mlp::network::layer::{Dropout, Initialisation, Linear};
+use mnist_mlp::network::activation::{Activation, Softmax};
+use mnist_mlp::network::dropout::{Dropout, multiply};
+use mnist_mlp::network::layer::{Initialisation, Input, Linear, Step, gather};
 use mnist_mlp::network::loss::Loss;
-use mnist_mlp::network::{Descent, Network, accuracy, most_likely};
+use mnist_mlp::network::{Network, accuracy, argmax};
 use mnist_mlp::output::history;
 use mnist_mlp::session::accuracies;
 use mnist_mlp::training::schedule::Schedule;
-use mnist_mlp::training::{Epoch, Event, Trained, Trainer, evaluate, train};
+use mnist_mlp::training::{Epoch, Event, Trained, Trainer, evaluate};
 
 fn run(config: &Config, data: &Data, kernel: Kernel, threads: usize) -> Trained {
     train(config, data, kernel, threads, &mut |_| Ok(())).unwrap()
@@ -23,7 +25,7 @@ fn run(config: &Config, data: &Data, kernel: Kernel, threads: usize) -> Trained 
 
 /// All that training computes, but for the seconds: the weights' bits, and those of every figure.
 fn fingerprint(trained: &Trained) -> (Vec<u32>, Vec<u64>) {
-    let row = |e: &Epoch| [f64::from(e.learning_rate), e.loss, e.train_accuracy, e.test_accuracy].map(f64::to_bits);
+    let row = |e: &Epoch| [f64::from(e.learning_rate), e.loss, e.running_accuracy, e.test_accuracy].map(f64::to_bits);
     let figures = trained.history.iter().flat_map(row).chain([trained.train_accuracy.to_bits()]);
     (weights(&trained.network), figures.collect())
 }
@@ -82,7 +84,7 @@ fn a_tiny_network_learns_a_handful_of_digits_by_heart() {
     }
 }
 
-/// §3: the units of a layer start equal, get equal gradients and stay equal, so no layer is wider than one unit.
+/// The units of a layer start equal, get equal gradients and stay equal, so no layer is wider than one unit.
 #[test]
 fn with_zero_initialisation_a_layer_does_no_more_than_a_single_unit() {
     let config = Config {
@@ -111,7 +113,7 @@ fn with_zero_initialisation_a_layer_does_no_more_than_a_single_unit() {
     }
 }
 
-/// §6 at the rates that are used: lr·λ is far below f32's step at 1, and yet must come off the weights.
+/// At the rates that are used: lr·λ is far below f32's step at 1, and yet must come off the weights.
 #[test]
 fn a_small_weight_decay_is_not_rounded_away() {
     // Every image is of class 0 and the network certain of it, so that the gradient is zero but for the decay.
@@ -176,7 +178,13 @@ fn threads_change_no_bit() {
     }
     for count in [1, 2, 47, 48, 49, 96, 97] {
         let images = first(count, &MNIST.test).images;
-        let network = Network::new(&[784, 9, 10], Initialisation::Xavier, &mut Rng::new(1, Purpose::Shuffle), kernel);
+        let network = Network::new(
+            &[784, 9, 10],
+            Activation::Tanh,
+            Initialisation::Xavier,
+            &mut Rng::new(1, Purpose::Shuffle),
+            kernel,
+        );
         let one = network.predict(&images, 1);
         assert_eq!((one.rows(), one.columns()), (count, 10));
         for threads in [2, 3, 7] {
@@ -204,20 +212,16 @@ fn prediction_is_the_layers_one_after_another() {
         let network = run(&Config { dropout: 0.5, ..small_config() }, &data, kernel, 1).network;
         let all = network.predict(&data.test.images, 1);
         for i in 0..data.test.labels.len() {
-            let mut x = Matrix::default();
-            data.test.images.gather(kernel, i..i + 1, &mut x);
+            let [mut x, mut z, mut a, mut scratch] = [(); 4].map(|()| Matrix::default());
+            gather(&data.test.images, i..i + 1, &mut x);
             for (l, layer) in network.layers.iter().enumerate() {
-                let mut z = Matrix::default();
-                match l {
-                    0 => layer.forward_pixels(kernel, &x, &mut z, &mut Matrix::default()),
-                    _ => layer.forward(kernel, &x, &mut z),
-                }
-                match l {
-                    2 => kernel.run(Softmax(&mut z)),
-                    _ => kernel.run(Sigmoid(z.data_mut())),
-                }
-                x = z;
+                let input = if l == 0 { Input::Pixels(&x) } else { Input::Activations(&x) };
+                layer.forward(kernel, input, &mut z, &mut scratch);
+                network.activation.forward(kernel, &z, &mut a);
+                x = a.clone();
             }
+            kernel.run(Softmax(&mut z));
+            x = z;
             assert_eq!(bits(all.row(i)), bits(x.row(0)), "{kernel}, image {i}");
         }
     }
@@ -229,44 +233,45 @@ fn prediction_is_the_layers_one_after_another() {
 #[test]
 fn training_is_its_steps_one_after_another() {
     let (set, kernel) = (pictures(101, 5, 7, 10), Kernel::best());
-    for (dropout, batch_size) in [(0.0, 16), (0.25, 16), (0.25, 101), (0.25, 1)] {
-        let config = Config { dropout, batch_size, schedule: Schedule::Cycle, weight_decay: 0.02, ..small_config() };
+    for (p, batch_size, momentum) in [(0.0, 16, 0.0), (0.25, 16, 0.5), (0.25, 101, 0.0), (0.25, 1, 0.0)] {
+        let schedule = Schedule::Cycle;
+        let config = Config { dropout: p, batch_size, momentum, schedule, weight_decay: 0.02, ..small_config() };
         let rng = |purpose| Rng::new(config.seed, purpose);
-        let widths = [35, 9, 7, 10];
-        let mut network = Network::new(&widths, config.initialisation, &mut rng(Purpose::Initialisation), kernel);
+        let (widths, mut initialisation) = ([35, 9, 7, 10], rng(Purpose::Initialisation));
+        let mut network = Network::new(&widths, config.activation, config.initialisation, &mut initialisation, kernel);
         let mut trainer = Trainer::new(&config, &set, kernel).unwrap();
         assert_eq!(weights(&trainer.network), weights(&network));
 
         let (mut buffers, mut order) = (network.buffers(), (0..101).collect::<Vec<usize>>());
-        let (mut shuffle, mut drop) = (rng(Purpose::Shuffle), rng(Purpose::Dropout));
+        let (mut shuffle, rng) = (rng(Purpose::Shuffle), rng(Purpose::Dropout));
+        let mut dropout = (p > 0.0).then_some(Dropout { p, after_activation: false, rng });
+        let mut velocities = if momentum > 0.0 { network.layers.clone() } else { vec![] };
+        for velocity in &mut velocities {
+            velocity.weight.data_mut().fill(0.0);
+            velocity.bias.fill(0.0);
+        }
         let iterations = 101_usize.div_ceil(batch_size);
         for epoch in 0..2 {
-            let (mut losses, mut right, mut learning_rate) = (0.0, 0.0, 0.0);
+            let (mut losses, mut correct, mut learning_rate) = (0.0, 0, 0.0);
             shuffle.shuffle(&mut order);
             for (i, batch) in order.chunks(batch_size).enumerate() {
                 let labels: Vec<u8> = batch.iter().map(|&image| set.labels[image]).collect();
-                set.images.gather(kernel, batch.iter().copied(), &mut buffers.activations[0]);
-                network.forward(&mut buffers, (dropout > 0.0).then_some((dropout, &mut drop)));
-                let probabilities = &buffers.activations[3];
-                losses += (0..batch.len()).map(|i| config.loss.value(probabilities.row(i), labels[i])).sum::<f64>();
-                right += accuracy(probabilities, &labels) * batch.len() as f64;
+                gather(&set.images, batch.iter().copied(), &mut buffers.pixels);
                 let i = epoch * iterations + i;
                 learning_rate = config.schedule.rate(config.learning_rate, i, 2 * iterations, iterations);
                 // Enough of it for every iteration to come off at once.
-                let shrink = (f64::from(learning_rate) * f64::from(config.weight_decay)) as f32;
-                let descent = Descent { learning_rate, shrink };
-                network.backward_and_update(&mut buffers, &labels, config.loss, dropout > 0.0, descent);
+                let decay = (f64::from(learning_rate) * f64::from(config.weight_decay)) as f32;
+                let step = Step { learning_rate, decay, momentum };
+                let batch = network.train(&mut buffers, &labels, config.loss, dropout.as_mut(), step, &mut velocities);
+                (losses, correct) = (losses + batch.0, correct + batch.1);
             }
             let mut seen = Vec::new();
             let found = trainer.epoch(|images| {
                 seen.push(images);
                 Ok(())
             });
-            let (found_rate, found_loss, found_accuracy) = found.unwrap();
-            assert_eq!(weights(&trainer.network), weights(&network), "dropout {dropout}, batch {batch_size}");
-            assert_eq!(found_rate, learning_rate);
-            // 101 additions in f64, in another order.
-            assert!((found_loss - losses / 101.0).abs() < 1e-12 && (found_accuracy - right / 101.0).abs() < 1e-12);
+            assert_eq!(found, Ok((learning_rate, losses / 101.0, correct as f64 / 101.0)));
+            assert_eq!(weights(&trainer.network), weights(&network), "dropout {p}, batch {batch_size}");
             let expected: Vec<usize> = (1..=iterations).map(|i| (i * batch_size).min(101)).collect();
             assert_eq!(seen, expected, "images done after each batch");
         }
@@ -277,7 +282,8 @@ fn training_is_its_steps_one_after_another() {
 fn whoever_watches_sees_every_epoch_and_can_stop_it() {
     let data = small_data();
     let (mut batches, mut epochs) = (0, Vec::new());
-    let trained = train(&small_config(), &data, Kernel::best(), 1, &mut |event| {
+    let config = small_config();
+    let trained = train(&config, &data, Kernel::best(), 1, &mut |event| {
         match event {
             Event::Batch { epoch, .. } => {
                 assert_eq!(epoch, epochs.len() + 1);
@@ -295,7 +301,7 @@ fn whoever_watches_sees_every_epoch_and_can_stop_it() {
 
     let stop = mnist_mlp::error::Error::ClosedPipe;
     let mut told = 0;
-    let stopped = train(&small_config(), &data, Kernel::best(), 1, &mut |_| {
+    let stopped = train(&config, &data, Kernel::best(), 1, &mut |_| {
         told += 1;
         Err(stop.clone())
     });
@@ -311,17 +317,42 @@ fn random_choices_do_not_disturb_each_other() {
     assert_eq!(of_dropout(0.0), of_dropout(f32::MIN_POSITIVE));
 }
 
+/// Each epoch has the images that the deformer makes of it, whoever has made them beforehand; the last has no successor.
+#[test]
+fn each_epoch_trains_on_images_deformed_for_it() {
+    let (images, kernel) = (first(30, &MNIST.train).images, Kernel::best());
+    let strengths = Deformation::default();
+    let mut deformer = Deformer::new(strengths, 1, kernel, 28, 28).unwrap();
+    let mut deformed = Deformed::new(deformer.clone(), &images);
+    for (epoch, is_last) in [(0, false), (1, false), (2, true), (4, false)] {
+        let found = deformed.epoch(epoch, is_last, &images, Images::clone);
+        let mut expected = images.clone();
+        for (i, image) in expected.pixels.chunks_exact_mut(784).enumerate() {
+            deformer.deform(epoch, i, images.image(i), image);
+        }
+        assert!(found == expected && found != images, "epoch {epoch}");
+    }
+    // The same network each time, another one than without, and from the second epoch on too.
+    let data = digits(100);
+    let deformation =
+        |deformation| weights(&run(&Config { deformation, epochs: 3, ..small_config() }, &data, kernel, 1).network);
+    assert_eq!(deformation(Some(strengths)), deformation(Some(strengths)));
+    let still = Deformation { rotation: 0.0, scale: 0.0, shear: 0.0, shift: 0.0, elastic: 0.0, ..strengths };
+    assert_eq!(deformation(Some(still)), deformation(None));
+    assert_ne!(deformation(Some(strengths)), deformation(None));
+}
+
 // ---- Dropout -----------------------------------------------------------------------------------------------------
 
 #[test]
 fn dropout_keeps_its_share_and_scales_it() {
     for p in [0.0, 0.2, 0.5, 0.9_f32] {
         let (rows, columns) = (300, 401);
-        let ones = Matrix::from_vec(rows, columns, vec![1.0; rows * columns]);
-        let (mut z, mut gradient, mut dropout) = (ones.clone(), ones.clone(), Dropout::default());
-        let mut rng = Rng::new(1, Purpose::Dropout);
-        dropout.forward(p, &mut rng, &mut z);
-        dropout.backward(&mut gradient);
+        let ones = Matrix::from_rows(rows, columns, &vec![1.0; rows * columns]);
+        let (mut z, mut gradient, mut mask) = (ones.clone(), ones.clone(), Matrix::default());
+        let mut dropout = Dropout { p, after_activation: false, rng: Rng::new(1, Purpose::Dropout) };
+        dropout.forward(&mut z, &mut mask);
+        multiply(&mut gradient, &mask);
         assert_eq!(z, gradient, "one mask for both directions");
         assert!(z.data().iter().all(|&x| x == 0.0 || x == 1.0 / (1.0 - p)));
         let (kept, share) = (z.data().iter().map(|&x| f64::from(u8::from(x != 0.0))), f64::from(1.0 - p));
@@ -337,7 +368,7 @@ fn dropout_keeps_its_share_and_scales_it() {
             assert!(counts.iter().all(|count| (count - of * share).abs() <= spread), "{p}: {counts:?}");
         }
         let mut again = ones.clone();
-        dropout.forward(p, &mut rng, &mut again);
+        dropout.forward(&mut again, &mut mask);
         assert_eq!(again == z, p == 0.0, "a new mask each time");
     }
 }
@@ -349,7 +380,7 @@ fn epochs(test_accuracies: &[f64]) -> Vec<Epoch> {
         epoch: i + 1,
         learning_rate: 0.02 / 3.0,
         loss: 2.0 / 3.0,
-        train_accuracy: 0.5,
+        running_accuracy: 0.5,
         test_accuracy,
         seconds: 1.2345,
     };
@@ -359,7 +390,7 @@ fn epochs(test_accuracies: &[f64]) -> Vec<Epoch> {
 #[test]
 fn the_history_is_a_table() {
     let rows = "1,0.00666667,0.666667,0.500000,0.250000,1.234\n2,0.00666667,0.666667,0.500000,0.978600,1.234\n";
-    let header = "epoch,learning_rate,loss,train_accuracy,test_accuracy,seconds\n";
+    let header = "epoch,learning_rate,loss,running_accuracy,test_accuracy,seconds\n";
     assert_eq!(history::csv(&epochs(&[0.25, 0.9786])), format!("{header}{rows}"));
     assert_eq!(history::csv(&[]), header);
     let curves = history::curves(&epochs(&[0.25, 0.9786]), "Xavier".into());
@@ -368,7 +399,13 @@ fn the_history_is_a_table() {
 
 #[test]
 fn the_three_accuracies() {
-    let network = Network::new(&[35, 10], Initialisation::Zero, &mut Rng::new(1, Purpose::Shuffle), Kernel::best());
+    let network = Network::new(
+        &[35, 10],
+        Activation::Sigmoid,
+        Initialisation::Zero,
+        &mut Rng::new(1, Purpose::Shuffle),
+        Kernel::best(),
+    );
     let trained = |tests: &[f64]| Trained {
         network: network.clone(),
         history: epochs(tests),
@@ -387,33 +424,29 @@ fn the_three_accuracies() {
 }
 
 #[test]
-fn the_most_likely_class_is_the_first_of_equals() {
-    assert_eq!([&[0.25; 4][..], &[0.1, 0.4, 0.1, 0.4], &[0.0, 0.1, 0.9], &[1.0]].map(most_likely), [0, 1, 2, 0]);
-    let probabilities = Matrix::from_vec(4, 2, vec![0.5, 0.5, 0.2, 0.8, 0.9, 0.1, 0.4, 0.6]);
+fn argmax_is_the_first_of_equals() {
+    assert_eq!([&[0.25; 4][..], &[0.1, 0.4, 0.1, 0.4], &[0.0, 0.1, 0.9], &[1.0]].map(argmax), [0, 1, 2, 0]);
+    let probabilities = Matrix::from_rows(4, 2, &[0.5, 0.5, 0.2, 0.8, 0.9, 0.1, 0.4, 0.6]);
     assert_eq!(accuracy(&probabilities, &[0, 1, 1, 1]), 0.75);
 }
 
 // ---- The way in --------------------------------------------------------------------------------------------------
 
-/// §1: (p - 127.5) / 255 for every pixel value p, within two roundings of p/255, of the images asked for, in that order;
-/// before the shift the background alone is 0.
+/// (p - 127.5) / 255 for every pixel value p, within two roundings of p/255, of the images asked for, in that order; P is
+/// ½ above it, so that the background alone is 0.
 #[test]
 fn pixels_become_numbers_from_minus_a_half_to_a_half() {
-    let set = pictures(256, 3, 5, 1);
-    let mut images = set.images;
+    let mut images = pictures(256, 3, 5, 1).images;
     (0..256).for_each(|i| images.pixels[i * 15 + 4] = i as u8);
-    for kernel in Kernel::supported() {
-        let mut batch = crate::common::random_matrix(2, 2, 1);
-        let numbers: Vec<usize> = (0..256).rev().chain([7, 7]).collect();
-        images.gather(kernel, numbers.iter().copied(), &mut batch);
-        assert_eq!((batch.rows(), batch.columns()), (258, 15));
-        for (row, &i) in numbers.iter().enumerate() {
-            for (x, &p) in batch.row(row).iter().zip(&images.pixels[i * 15..][..15]) {
-                let (found, expected) = (f64::from(*x) + f64::from(SHIFT), (f64::from(p) - 127.5) / 255.0);
-                assert!((found - expected).abs() <= 2.0 * crate::common::U, "{kernel}: {p} is {found}");
-                assert_eq!(*x == 0.0, p == 0, "{kernel}: {p} is {found}");
-                assert!((-0.5..=0.5).contains(&found), "{kernel}: {p} is {found}");
-            }
+    let mut batch = crate::common::random_matrix(2, 2, 1);
+    let numbers: Vec<usize> = (0..256).rev().chain([7, 7]).collect();
+    gather(&images, numbers.iter().copied(), &mut batch);
+    assert_eq!((batch.rows(), batch.columns()), (258, 15));
+    for (row, &i) in numbers.iter().enumerate() {
+        for (x, &p) in batch.row(row).iter().zip(&images.pixels[i * 15..][..15]) {
+            let (found, expected) = (f64::from(*x) - 0.5, (f64::from(p) - 127.5) / 255.0);
+            assert!((found - expected).abs() <= 2.0 * crate::common::U, "{p} is {found}");
+            assert!((*x == 0.0) == (p == 0) && (-0.5..=0.5).contains(&found), "{p} is {found}");
         }
     }
 }

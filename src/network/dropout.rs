@@ -1,0 +1,33 @@
+//! Dropout: Srivastava and others, "Dropout: a simple way to prevent neural networks from overfitting" (2014).
+
+use crate::math::matrix::Matrix;
+use crate::math::rng::Rng;
+
+/// Inverted dropout: in training each number is set to 0 with probability p, and the others are scaled by 1 / (1 − p) so
+/// that their mean stays; in evaluation nothing is done.
+#[derive(Clone, Debug)]
+pub struct Dropout {
+    /// p, from 0 to below 1.
+    pub p: f32,
+    /// Whether it acts on the activations, as is usual, or on the sums before them.
+    pub after_activation: bool,
+    /// Draws the masks.
+    pub rng: Rng,
+}
+
+impl Dropout {
+    /// Draws a new `mask`, 0 or 1 / (1 − p) for each of `numbers`, `batch × width`, and multiplies them by it.
+    pub fn forward(&mut self, numbers: &mut Matrix, mask: &mut Matrix) {
+        mask.reshape(numbers.rows(), numbers.columns());
+        // Draw all random numbers first, so that the selection compiles without branches.
+        mask.data_mut().fill_with(|| self.rng.uniform() as f32);
+        let scale = 1.0 / (1.0 - self.p);
+        mask.data_mut().iter_mut().for_each(|mask| *mask = if *mask < self.p { 0.0 } else { scale });
+        multiply(numbers, mask);
+    }
+}
+
+/// `numbers ← mask ⊙ numbers`: dropout once its mask is drawn, and also its way back, where ∂L/∂(mask ⊙ z) becomes ∂L/∂z.
+pub fn multiply(numbers: &mut Matrix, mask: &Matrix) {
+    numbers.data_mut().iter_mut().zip(mask.data()).for_each(|(number, mask)| *number *= mask);
+}
