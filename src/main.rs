@@ -18,9 +18,9 @@ fn get_config() -> Config {
         classes: 10,
         activation: Activation::Sigmoid,        // Sigmoid, Tanh, ReLU, SiLU
         initialisation: Initialisation::Xavier, // Zero, Normal, Xavier, He (for ReLU and SiLU)
-        loss: Loss::CrossEntropy,               // CrossEntropy, MeanSquaredError (with learning_rate 0.5)
+        loss: Loss::CrossEntropy,               // CrossEntropy, MeanSquaredError
         schedule: Schedule::Step,               // Constant, Step, Cosine, Cycle
-        learning_rate: 0.02,
+        learning_rate: 0.02,                    // 0.005 for Tanh, ReLU and SiLU; 0.5 for MeanSquaredError
         momentum: 0.0,
         dropout: 0.0, // the probability that a hidden unit is dropped, such as 0.2
         dropout_after_activation: false,
