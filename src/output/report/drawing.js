@@ -1,9 +1,9 @@
 "use strict";
 // From a drawing or a picture to the pixels that the network reads, as MNIST was made (yann.lecun.com/exdb/mnist): the
 // ink's box is scaled to 20 × 20 with its shape and grey levels kept, then placed in 28 × 28 by its centre of mass.
+// This file needs nothing of the other two.
 //
-// Ink is { width, height, levels }, with levels [height × width] from 0, paper, to 1, ink. It needs nothing of the other
-// files.
+// Ink is { width, height, levels }: levels [height × width] go from 0, paper, to 1, ink.
 
 const fitted = 20 / 28; // the box's part of the image's side
 const fine = 160; // the box's side while ink is drawn or thickened: eight times the final one
@@ -43,8 +43,8 @@ function inkStrokes(context, strokes, lineWidth) {
   }
 }
 
-// From b to c, at each in the direction from the point before it to the one after it (Catmull and Rom 1974): a quick hand
-// leaves few points, and straight lines between them have corners that it did not draw.
+// From b to c, passing each in the direction from the point before it to the point after it (Catmull and Rom 1974): a
+// quick hand leaves few points, and straight lines between them would have corners that it did not draw.
 function curve(context, a, b, c, d) {
   const length = Math.hypot(c[0] - b[0], c[1] - b[1]);
   const control = (point, [x, y]) => {
@@ -64,8 +64,8 @@ function pictureInk({ width, height, data: rgba }) {
   const sign = energy(1) > energy(-1) ? 1 : -1;
   const darkest = most(difference.map((d) => sign * d));
   if (darkest < (uneven ? 0.15 : 0.05)) return null;
-  // A clean picture keeps all its greys. On a photograph grain, shadows and ruled lines are no ink, and most of a stroke is
-  // full ink, however hard the pen was pressed.
+  // A clean picture keeps all its greys. On a photograph, grain, shadows and ruled lines are no ink, and the middle of
+  // a stroke is full ink even where the pen was pressed less.
   const floor = uneven ? 0.4 * darkest : 0;
   const full = uneven ? quantile(difference.filter((d) => sign * d > floor).map(Math.abs), 0.75) : darkest;
   const levels = difference.map((d) => Math.min(1, Math.max(0, sign * d - floor) / (full - floor)));
@@ -94,33 +94,34 @@ function paperOf(picture) {
   const sheet = bright.reduce((a, b) => (b.pixels.length > a.pixels.length ? b : a), { pixels: [] });
   const onSheet = new Uint8Array(luma.length);
   for (const i of sheet.pixels) onSheet[i] = 1;
-  const written = regions(width, height, (i) => !onSheet[i]).filter(({ touches }) => !touches).flatMap((hole) => hole.pixels);
+  const holes = regions(width, height, (i) => !onSheet[i]).filter(({ touches }) => !touches);
+  const written = holes.flatMap(({ pixels }) => pixels);
   for (const i of written) onSheet[i] = 1;
   const area = sheet.pixels.length + written.length;
 
-  // The pixels along both sides of the sheet's edge, and those that are further within.
+  // The pixels of the sheet that are further than a margin from its edge, the nearer ones, and those just beyond it.
   const margin = Math.ceil(0.02 * Math.sqrt(area));
-  const places = { inner: [], within: [], without: [] };
-  onSheet.forEach((on, i) => {
+  const [inner, border, beyond] = [[], [], []];
+  onSheet.forEach((sheet, i) => {
     const [x, y] = placeOf(i, width);
-    const is = (nx, ny) => nx >= 0 && ny >= 0 && nx < width && ny < height && onSheet[ny * width + nx];
-    const near = is(x - margin, y) + is(x + margin, y) + is(x, y - margin) + is(x, y + margin);
-    if (on) places[near < 4 ? "within" : "inner"].push(i);
-    else if (near > 0) places.without.push(i);
+    const on = (nx, ny) => nx >= 0 && ny >= 0 && nx < width && ny < height && onSheet[ny * width + nx];
+    const near = on(x - margin, y) + on(x + margin, y) + on(x, y - margin) + on(x, y + margin);
+    if (sheet) (near < 4 ? border : inner).push(i);
+    else if (near > 0) beyond.push(i);
   });
-  const [within, without] = [places.within, places.without].map((place) => median(place.map((i) => luma[i])));
-  // It is large and has an edge, four corners, and something dark on it, but not so much as there is inside of a 0.
-  const isSheet = area > 0.15 * luma.length && within - without > 0.1 &&
-    written.length > 0.0005 * area && written.length < 0.2 * area &&
-    likeQuadrilateral(places, width) > 0.9;
+  const brightnessOf = (pixels) => median(pixels.map((i) => luma[i]));
+  // It is large, brighter than what is around it, has four corners, and has something dark on it, but less than there
+  // is inside of a white 0.
+  const isSheet = area > 0.15 * luma.length && brightnessOf(border) - brightnessOf(beyond) > 0.1 &&
+    written.length > 0.0005 * area && written.length < 0.2 * area && likeQuadrilateral(inner, border, width) > 0.9;
   if (!isSheet) return picture;
   const { left, top, right, bottom } = boxOf(onSheet, width, 0);
-  const cut = { width: right - left, height: bottom - top, luma: new Float32Array((right - left) * (bottom - top)).fill(NaN) };
-  for (const i of places.inner) {
+  const cut = new Float32Array((right - left) * (bottom - top)).fill(NaN);
+  for (const i of inner) {
     const [x, y] = placeOf(i, width);
-    cut.luma[(y - top) * cut.width + x - left] = luma[i];
+    cut[(y - top) * (right - left) + x - left] = luma[i];
   }
-  return cut;
+  return { width: right - left, height: bottom - top, luma: cut };
 }
 
 // The threshold between the dark and the bright that leaves the least variance within them (Otsu 1979).
@@ -137,10 +138,11 @@ function otsu(luma) {
   return threshold;
 }
 
-// How much a shape is like the quadrilateral between the two points of its edge that lie furthest apart and those furthest
-// from the line between them on either side: what both share over what either has, 0.64 for an ellipse.
-function likeQuadrilateral({ inner, within }, width) {
-  const edge = within.map((i) => placeOf(i, width));
+// How much a shape, the pixels within and along its edge, is like a quadrilateral: the area that both share over the
+// area that either has, 0.64 for an ellipse. The corners are the two points of the shape that lie furthest apart, and
+// those furthest from the line between these on either side.
+function likeQuadrilateral(inner, border, width) {
+  const edge = border.map((i) => placeOf(i, width));
   const furthest = (distance) => edge.reduce((a, b) => (distance(b) > distance(a) ? b : a));
   const from = ([x, y]) => (point) => Math.hypot(point[0] - x, point[1] - y);
   const side = (a, b) => ([x, y]) => (b[0] - a[0]) * (y - a[1]) - (b[1] - a[1]) * (x - a[0]);
@@ -154,18 +156,18 @@ function likeQuadrilateral({ inner, within }, width) {
   return shared / (area + all.length - shared);
 }
 
-// The paper is what lies along the picture's edge; where that is not of one brightness, as on a photograph, on which
-// light falls unevenly, it is the medians of 3 × 3 tiles with straight lines between them.
+// Takes the paper's brightness from each pixel's. It is the one along the picture's edge; where that varies, as on a
+// photograph, on which light falls unevenly, it is interpolated between the medians of 3 × 3 tiles.
 function withoutPaper({ width, height, luma }) {
   const depth = 0.03 * Math.min(width, height);
-  const edge = luma.filter((_, i) => {
+  const edge = luma.filter((value, i) => {
     const [x, y] = placeOf(i, width);
-    return Math.min(x, y, width - 1 - x, height - 1 - y) < depth;
+    return !isNaN(value) && Math.min(x, y, width - 1 - x, height - 1 - y) < depth;
   });
   const level = median(edge);
   const spread = median(edge.map((value) => Math.abs(value - level)));
-  const uneven = !(spread <= 0.004) && Math.min(width, height) >= 3;
-  if (!uneven) return { difference: luma.map((value) => value - level), uneven };
+  const uneven = !(spread <= 0.004) && Math.min(width, height) >= 3; // also where a sheet's edge leaves nothing there
+  if (!uneven) return { difference: luma.map((value) => value - level || 0), uneven };
   const tiles = Array.from({ length: 9 }, () => []);
   const inTiles = (i) => placeOf(i, width).map((at, axis) => (3 * (at + 0.5)) / (axis ? height : width));
   luma.forEach((value, i) => {
@@ -178,7 +180,7 @@ function withoutPaper({ width, height, luma }) {
     const [u, v] = inTiles(i).map((t) => t - 0.5); // from the first tile's centre
     const [left, top] = [Number(u > 1), Number(v > 1)];
     const along = (row) => paper[3 * row + left] + (u - left) * (paper[3 * row + left + 1] - paper[3 * row + left]);
-    return value - (along(top) + (v - top) * (along(top + 1) - along(top))) || 0; // nothing beside the paper
+    return value - (along(top) + (v - top) * (along(top + 1) - along(top))) || 0; // there is no ink beside a sheet
   });
   return { difference, uneven };
 }
@@ -221,7 +223,7 @@ function regions(width, height, inside) {
   return all;
 }
 
-// Ink with strokes at least as wide as the pen's: a thin line, once scaled down, is nothing that MNIST has.
+// Ink with strokes at least as wide as the pen's: MNIST has no lines as thin as those of a fine pen, scaled down.
 function thickened(ink) {
   const { left, top, right, bottom } = boxOf(ink.levels, ink.width, visible);
   const step = Math.max(right - left, bottom - top) / fine;

@@ -1,6 +1,6 @@
 "use strict";
-// The page: the pad and its buttons, the answer, and the still sections below. The network is network.js, and what makes
-// pixels of a drawing is drawing.js.
+// The page: the pad and its buttons, the answer, and the still sections below. network.js has the network, and
+// drawing.js turns a drawing into its pixels.
 
 // ---- Data: one JSON block that the training program wrote into the page.
 
@@ -35,8 +35,8 @@ function alarm(text) {
 
 const predict = (pixels) => forward(network, pixels);
 
-// The page's probabilities for the test images in it must be the training program's. One image at a time, so that a large
-// network does not keep the page from answering.
+// The page's probabilities for the test images in it must be the training program's. One image at a time, so that the
+// page answers meanwhile even where the network is large.
 async function compare({ pixels, probabilities }) {
   const [all, size] = [bytesOf(pixels), rows * columns];
   let difference = 0;
@@ -47,8 +47,8 @@ async function compare({ pixels, probabilities }) {
   }
   const images = `On ${probabilities.length} test images its probabilities`;
   if (difference <= 1e-3) {
-    document.getElementById("agreement").textContent = `This page computes the network by itself. ${images} are those of ` +
-      `the training program to within ${difference.toExponential(0)}.`;
+    document.getElementById("agreement").textContent = "This page computes the network by itself. " +
+      `${images} are those of the training program to within ${difference.toExponential(0)}.`;
   } else {
     alarm(`${images} differ from the training program's by up to ${difference.toPrecision(2)}: network.js does not ` +
       "compute the network that was trained. Whoever changes the network must change network.js too.");
@@ -271,9 +271,9 @@ function fillConfusion(confusion) {
   }
   const [all, wrong] = [total(confusion.map(total)), total([...names.keys()].map(wrongOf))];
   document.getElementById("confusion-note").textContent =
-    `A row is the true ${digits ? "digit" : "class"}, a column the network's answer. ${wrong.toLocaleString("en")} of ` +
-    `${all.toLocaleString("en")} answers on test images are wrong.` +
-    (classes > mostClasses ? ` Of the ${classes} classes these are the ${mostClasses} with the most wrong answers.` : "");
+    `A row is the true ${digits ? "digit" : "class"}, a column the network's answer. ` +
+    `${wrong.toLocaleString("en")} of ${all.toLocaleString("en")} answers on test images are wrong.` +
+    (classes > mostClasses ? ` The ${mostClasses} of ${classes} classes with the most wrong answers are shown.` : "");
 }
 
 function fillMistakes(mistakes) {
@@ -292,7 +292,8 @@ function fillMistakes(mistakes) {
 // Colour says the sign, opacity the size, so that zero is the page's own colour in light and dark.
 function fillUnits({ fan_in, fan_out, weight }) {
   const units = Math.min(fan_out, 128);
-  const limit = quantile(weight.subarray(0, units * fan_in).map(Math.abs), 0.995); // the few beyond it would leave the rest pale
+  const sizes = weight.subarray(0, units * fan_in).map(Math.abs);
+  const limit = quantile(sizes, 0.995); // the few beyond it would leave the others pale
   for (let unit = 0; unit < units; unit++) {
     const picture = imageCanvas(columns, rows, (i) => {
       const value = weight[unit * fan_in + i];
@@ -300,9 +301,10 @@ function fillUnits({ fan_in, fan_out, weight }) {
     });
     document.getElementById("units").append(Object.assign(picture, { title: `Unit ${unit}` }));
   }
+  const which = units < fan_out ? `the first ${units} of its ${fan_out.toLocaleString("en")}` : `its ${fan_out}`;
   document.getElementById("units-note").append(
-    `The weights of ${units < fan_out ? `the first ${units} of its ${fan_out.toLocaleString("en")}` : `each of its ${fan_out}`}` +
-    " units, laid out as the image. Ink where it is orange raises the unit, ink where it is blue lowers it: ",
+    `The weights of ${which} units, laid out as the image. Ink where it is orange raises the unit, ink where it is ` +
+    "blue lowers it: ",
     make("span", { className: "scale" }, `−${limit.toFixed(2)}`, make("i", {}), `+${limit.toFixed(2)}`));
 }
 
