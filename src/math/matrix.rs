@@ -184,31 +184,27 @@ pub fn transpose(from: &Matrix, to: &mut Matrix) {
 /// If `sum` does not have a number for each column.
 pub fn sum_rows(kernel: Kernel, a: &Matrix, sum: &mut [f32]) {
     assert_eq!(sum.len(), a.columns);
-    kernel.run(SumRows { rows: a.data(), sum });
+    kernel.run(SumRows(a, sum));
 }
 
-struct SumRows<'a> {
-    rows: &'a [f32],
-    sum: &'a mut [f32],
-}
+struct SumRows<'a>(&'a Matrix, &'a mut [f32]);
 
 impl Operation for SumRows<'_> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(self) {
-        let SumRows { rows, sum } = self;
+        let SumRows(a, sum) = self;
         sum.fill(0.0);
-        let columns = sum.len().max(1); // chunks_exact takes no zero
         // Two rows at a time, so that the sum is read and written half as often.
-        let mut pairs = rows.chunks_exact(2 * columns);
-        for pair in &mut pairs {
-            let (a, b) = pair.split_at(columns);
-            for ((sum, a), b) in sum.iter_mut().zip(a).zip(b) {
-                *sum += a + b;
+        for i in (1..a.rows).step_by(2) {
+            for ((sum, x), y) in sum.iter_mut().zip(a.row(i - 1)).zip(a.row(i)) {
+                *sum += x + y;
             }
         }
-        for (sum, x) in sum.iter_mut().zip(pairs.remainder()) {
-            *sum += x;
+        if a.rows % 2 == 1 {
+            for (sum, x) in sum.iter_mut().zip(a.row(a.rows - 1)) {
+                *sum += x;
+            }
         }
     }
 }

@@ -190,13 +190,14 @@ fn a_zero_that_is_only_scaled_has_the_sign_of_the_product() {
 fn steps_without_a_number_in_a_are_skipped() {
     for (m, k) in [(1, 1), (1, 64), (6, 65), (16, 130), (17, 784)] {
         let skipped = |step: usize| step % 3 == 1;
-        let number = |step: usize| if skipped(step) { 0.0 } else { 1.0 };
         let (mut a, mut b) = (Matrix::zeros(m, k), Matrix::zeros(k, 5));
-        (0..m).for_each(|i| (0..k).for_each(|step| a.row_mut(i)[step] = number(step)));
+        (0..m).for_each(|i| (0..k).for_each(|step| a.row_mut(i)[step] = f32::from(!skipped(step))));
         (0..k).for_each(|step| b.row_mut(step).fill(if skipped(step) { f32::NAN } else { 1.0 }));
-        let expected = vec![(0..k).map(number).sum::<f32>(); m * 5];
+        let expected = vec![(0..k).filter(|&step| !skipped(step)).count() as f32; m * 5];
         for kernel in Kernel::supported() {
-            let (mut plain, mut by_a) = (Matrix::zeros(m, 5), Matrix::zeros(m, 5));
+            let [mut all, mut plain, mut by_a] = [(); 3].map(|()| Matrix::zeros(m, 5));
+            matmul(kernel, &a, &b, 1.0, &mut all);
+            assert!(all.data().iter().all(|x| x.is_nan() == (k > 1)), "{kernel}, {m} × {k}: skipped, unasked");
             matmul_sparse(kernel, &a, &b, 1.0, &mut plain);
             matmul_sparse_transposed_a(kernel, &naive_transpose(&a), &b, 1.0, &Matrix::zeros(1, 5), &mut by_a);
             assert_eq!([plain.data(), by_a.data()], [&expected[..]; 2], "{kernel}, {m} × {k}");
@@ -268,9 +269,8 @@ fn shapes_that_do_not_fit_are_refused() {
             refused(&|c| matmul_sparse_transposed_a(kernel, &at, &b, 0.0, &zeros(1, c.columns()), c));
         }
     }
-    let mut c = zeros(2, 5);
-    let [a, b, row] = [(3, 2), (3, 5), (1, 4)].map(|(rows, columns)| zeros(rows, columns));
-    let row_of_four = || matmul_sparse_transposed_a(Kernel::best(), &a, &b, 0.0, &row, &mut c);
+    let (row, mut c) = (zeros(1, 4), zeros(2, 5));
+    let row_of_four = || matmul_sparse_transposed_a(Kernel::best(), &zeros(3, 2), &zeros(3, 5), 0.0, &row, &mut c);
     assert!(catch_unwind(AssertUnwindSafe(row_of_four)).is_err());
     assert!(catch_unwind(|| sum_rows(Kernel::best(), &zeros(3, 2), &mut [0.0; 3])).is_err());
     assert!(catch_unwind(|| Matrix::from_rows(2, 3, &[0.0; 5])).is_err());
