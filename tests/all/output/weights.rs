@@ -295,7 +295,9 @@ fn headers_of_another_form_are_refused() {
         let words = [&format!("at byte {place} of the header")[..], &format!("expected {expected};")];
         refused(&altered(from, &marked.replace('¦', "")), &words);
     };
-    for marked in ["[44,¦]", "[¦-44,68]", "[44,¦\"68\"]", "[¦,44]", "[44,¦18446744073709551616]", "[¦[44,68]]"] {
+    for marked in
+        ["[44,¦]", "[¦-44,68]", "[44,¦\"68\"]", "[¦,44]", "[¦044,68]", "[44,¦18446744073709551616]", "[¦[44,68]]"]
+    {
         refused_at_mark("[44,68]", marked, "a whole number");
     }
     for (marked, expected) in [
