@@ -8,7 +8,7 @@ help: ## list the targets
 run: ## train the network that get_config in src/main.rs describes
 	@cargo run --release
 
-experiments: ## repeat every experiment of the coursework with five seeds each, into results/
+experiments: ## repeat every experiment of the coursework with ten seeds each, into results/
 	@cargo run --release --bin experiments
 
 test: ## everything that a contributor must pass
@@ -18,7 +18,7 @@ test: ## everything that a contributor must pass
 	cargo test
 
 miri: ## check the kernels' use of memory; needs `rustup toolchain install nightly --component miri`
-	RUSTFLAGS='-C target-feature=+avx512f,+avx2,+fma' cargo +nightly miri test --test all memory
+	RUSTFLAGS='-C target-feature=+avx512f,+avx2,+fma' cargo +nightly miri test --test all math::memory
 
 bench: ## time the products, an epoch and evaluation beside this machine's peak
 	@cargo run --release --bin bench

@@ -5,9 +5,10 @@ python check_page.py REPORT.html [SCREENSHOTS]
 Needs the PyPI package selenium and Debian's chromium and chromium-driver. Prints one line a check and ends with exit
 code 1 at the first that fails. SCREENSHOTS is a folder for pictures of the page, light and dark, wide and narrow.
 """
-import base64, json, math, pathlib, shutil, struct, sys, tempfile, zlib
+import base64, json, math, pathlib, random, shutil, struct, sys, tempfile, zlib
 from selenium import webdriver
 from selenium.common.exceptions import WebDriverException
+from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.actions.action_builder import ActionBuilder
 from selenium.webdriver.common.actions.pointer_input import PointerInput
 from selenium.webdriver.common.by import By
@@ -50,6 +51,7 @@ def main(report, screenshots):
             check_pictures(page)
             check_sections(page, screenshots and pathlib.Path(screenshots))
             check_quiet(page)
+            check_other_networks(page, screenshots and pathlib.Path(screenshots))
         except WebDriverException as error:
             check("the browser could do the next step", False, error.msg.splitlines()[0])
         finally:
@@ -62,11 +64,24 @@ class Page:
         driver.get("about:blank")
         driver.get_log("performance")  # what the browser's own first page asked for
         driver.get(file.as_uri())
-        self.data = self.run("return {...mnist.data, weights: null}")
+        self.data = self.run("return {...data, weights: null}")
         self.size = self.data["rows"] * self.data["columns"]
         sample_bytes = base64.b64decode(self.data["samples"]["pixels"])
         self.samples = [sample_bytes[i:i + self.size] for i in range(0, len(sample_bytes), self.size)]
         self.pad = driver.find_element(By.ID, "pad")
+
+    def with_data(self, name, **changes):
+        """The same page with other members of its data."""
+        before, rest = self.file.read_text().split('id="data">', 1)
+        data, after = rest.split("</script>", 1)
+        file = self.scratch / f"{name}.html"
+        file.write_text(f'{before}id="data">{json.dumps({**json.loads(data), **changes})}</script>{after}')
+        return Page(self.driver, file, self.scratch)
+
+    def alarm(self):
+        """What the alarm at the top says, once the page has compared itself with the training program."""
+        self.driver.execute_async_script("(window.mnist?.compared ?? Promise.resolve()).then(arguments[0])")
+        return self.driver.find_element(By.ID, "alarm").text
 
     def run(self, script, *arguments):
         return self.driver.execute_script(script, *arguments)
@@ -76,6 +91,16 @@ class Page:
 
     def click(self, button):
         self.driver.find_element(By.ID, button).click()
+        self.wait()
+
+    def keys(self, *modifiers, key):
+        chain = ActionChains(self.driver)
+        for modifier in modifiers:
+            chain.key_down(modifier)
+        chain.send_keys(key)
+        for modifier in modifiers:
+            chain.key_up(modifier)
+        chain.perform()
         self.wait()
 
     def text(self, element):
@@ -105,7 +130,7 @@ class Page:
         """The class, its probability and the pixels seen, all None where there is no answer."""
         pixels, probabilities = self.run("const { pixels, probabilities } = mnist.answer;"
                                          "return [pixels && [...pixels], probabilities]")
-        shown = self.text("digit")
+        shown = self.text("reading")
         if probabilities is None:
             return f"still {shown}" if shown else None, None, pixels
         best = probabilities.index(max(probabilities))
@@ -143,6 +168,7 @@ def check_network(page):
             wrong.append(n)
     check("the page predicts the program's class for each of them", not wrong, f"differs for {wrong}" if wrong else "")
     check("and its probabilities within 1e-4", worst <= 1e-4, f"largest difference {worst:.1e}")
+    check("no alarm at the top", page.alarm() == "", page.alarm())
 
 
 def check_drawing(page):
@@ -166,8 +192,16 @@ def check_drawing(page):
     one_stroke = page.answer()[2]
     page.stroke(FOUR[1], BIG)
     check("a second stroke changes what is seen", page.answer()[2] != one_stroke)
+    two_strokes = page.answer()[2]
     page.click("undo")
     check("undo takes it back", page.answer()[2] == one_stroke)
+    for way, redo in (("the button", lambda: page.click("redo")),
+                      ("Ctrl-Shift-Z", lambda: page.keys(Keys.CONTROL, Keys.SHIFT, key="z")),
+                      ("Ctrl-Y", lambda: page.keys(Keys.CONTROL, key="y"))):
+        redo()
+        check(f"{way} brings it again", page.answer()[2] == two_strokes)
+        page.keys(Keys.CONTROL, key="z")
+        check("and Ctrl-Z takes it back", page.answer()[2] == one_stroke)
     page.click("undo")
     check("a second undo empties the answer", page.answer()[0] is None, page.answer()[0] or "")
     page.click("undo")
@@ -176,12 +210,16 @@ def check_drawing(page):
     page.wait()
     check("clear works from the keyboard", page.answer()[0] is None, page.answer()[0] or "")
     page.stroke([(0.5, 0.5), (0.51, 0.5)], BIG)
-    check("a dot has no answer", page.answer()[0] is None, page.answer()[0] or "")
+    said = page.text("message")
+    check("a dot has no answer and gets a message", page.answer()[0] is None and "too small" in said, said)
     page.click("clear")
 
 
 def check_pictures(page):
-    rows, columns, sample = page.data["rows"], page.data["columns"], page.samples[0]
+    rows, columns = page.data["rows"], page.data["columns"]
+    # One with wide strokes, since thin ones of a photograph are made wider.
+    width = lambda pixels: page.run("return strokeWidth(Uint8Array.from(arguments[0]), arguments[1])", list(pixels), columns)
+    sample = next(pixels for pixels in page.samples if width(pixels) > 2.6)
     line = lambda pixels, y: pixels[y * columns:(y + 1) * columns]
     light = [line(sample, y) for y in range(rows)]
     dark = [bytes(255 - p for p in row) for row in light]
@@ -193,6 +231,10 @@ def check_pictures(page):
     # A photograph: the paper with the light falling off to one side, and grain.
     photo = [bytes(max(0, p - x // 8 - y // 16 - (x * 7919 + y * 104729) % 30) for x, p in enumerate(row))
              for y, row in enumerate(paper)]
+    # The same paper on a dark table, with 100 pixels of it on each side.
+    side = bytes([40] * 100)
+    table = [bytes([40, 50, 45, 52] * (len(photo[0]) // 4 + 50))] * 100
+    table = table + [side + row + side + bytes(len(table[0]) - len(row) - 200) for row in photo] + table
     clear = [b"".join(bytes([0, 0, 0, p]) for p in row) for row in light]
     expected = page.run("return mnist.predict(Uint8Array.from(arguments[0]))", list(sample))
     truth = expected.index(max(expected))
@@ -203,11 +245,17 @@ def check_pictures(page):
     for what, picture, way, limit in (
             ("dark on light", dark, "file", 1), ("dropped", light, "drop", 1), ("pasted", dark, "paste", 1),
             ("dark on transparent", clear, "file", 1), ("large, grey and off centre", paper, "file", 5),
-            ("in halftone", halftone, "file", 5), ("photographed in uneven light", photo, "drop", 12)):
+            ("in halftone", halftone, "file", 5), ("photographed in uneven light", photo, "drop", 12), ("on a dark table", table, "drop", 12)):
         page.click("clear")
         best, _, seen = page.open(png(picture, 4 if picture is clear else 1), way=way)
         check(f"the same {what} is seen alike", best == truth and apart(seen, sample) < limit,
               f"read as {best}, {apart(seen, sample):.2f} of 255 a pixel apart")
+    thin = page.run("""const context = newContext(400, 400);
+        inkStrokes(context, arguments[0].map((points) => points.map(([x, y]) => [100 + 200 * x, 100 + 200 * y])), 3);
+        return context.canvas.toDataURL().split(",")[1];""", ZERO)
+    page.click("clear")
+    best, _, seen = page.open(base64.b64decode(thin))
+    check("strokes of a thin pen are made wider", best == 0 and width(seen) > 2.3, f"read as {best}, {width(seen):.2f} wide")
     page.click("undo")
     check("undo takes a picture back", page.answer()[0] is None, page.answer()[0] or "")
     for what, content, name, way, message in (
@@ -221,15 +269,21 @@ def check_pictures(page):
 
 
 def check_sections(page, screenshots):
+    check("the page is about digits", page.run("return document.querySelector('h1').textContent") == "Draw a digit")
     data, count = page.data, lambda selector: len(page.driver.find_elements(By.CSS_SELECTOR, selector))
     for what, selector, expected in (
             ("probabilities", "#bars li", data["classes"]), ("accuracies", "#accuracies dd", len(data["accuracies"])),
-            ("lines of the configuration", "#config dd", len(data["config"])), ("picture of curves", ".curves svg", 1),
+            ("lines of the configuration", "#config dd", len(data["config"])), ("picture of curves", ".curves > svg", 1),
             ("cells of the confusion matrix", "#confusion tbody td", data["classes"] ** 2),
             ("mistakes", "#mistakes figure", len(data["mistakes"])),
-            ("first-layer units", "#units canvas", data["layers"][0]["fan_out"])):
+            ("first-layer units", "#units canvas", page.run("return Math.min(128, mnist.network.layers[0].fan_out)"))):
         found = count(selector)
         check(f"{what} shown: {expected}", found == expected, found if found != expected else "")
+    look(page, "report", screenshots)
+
+
+def look(page, name, screenshots):
+    """Checks and photographs the page, light and dark, wide and narrow."""
     for width in (1200, 390):
         page.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", {
             "width": width, "height": 844, "deviceScaleFactor": 1 if width > 600 else 2, "mobile": width < 600})
@@ -244,7 +298,7 @@ def check_sections(page, screenshots):
             picture = page.driver.execute_cdp_cmd("Page.captureScreenshot", {
                 "captureBeyondViewport": True, "clip": {**content, "x": 0, "y": 0, "scale": 1}})
             screenshots.mkdir(parents=True, exist_ok=True)
-            (screenshots / f"report-{width}-{scheme}.png").write_bytes(base64.b64decode(picture["data"]))
+            (screenshots / f"{name}-{width}-{scheme}.png").write_bytes(base64.b64decode(picture["data"]))
 
 
 def check_quiet(page):
@@ -253,6 +307,68 @@ def check_quiet(page):
     messages = [json.loads(entry["message"])["message"] for entry in page.driver.get_log("performance")]
     requests = [m["params"]["request"]["url"] for m in messages if m["method"] == "Network.requestWillBeSent"]
     check("nothing was requested but the page itself", requests == [page.file.as_uri()], requests)
+
+
+def check_other_networks(page, screenshots):
+    """Pages of small networks with random weights, whose probabilities are computed here."""
+    draw = random.Random(1).uniform
+    sigmoid = lambda z: 1 / (1 + math.exp(-z))
+    functions = {"Sigmoid": sigmoid, "Tanh": math.tanh, "ReLU": lambda z: max(0, z), "SiLU": lambda z: z * sigmoid(z)}
+
+    def random_data(widths, activation, images, **members):
+        layers = [([[draw(-1, 1) for _ in range(fan_in)] for _ in range(fan_out)], [draw(-1, 1) for _ in range(fan_out)])
+                  for fan_in, fan_out in zip(widths, widths[1:])]
+        pixels = bytes(round(draw(0, 255)) for _ in range(images * widths[0]))
+        metadata = {"activation": activation} if activation else {}
+        return {"rows": 3, "columns": widths[0] // 3, "classes": widths[-1], "weights": safetensors(layers, metadata),
+                "confusion": [[1] * widths[-1]] * widths[-1], "mistakes": [], **members,
+                "samples": {"pixels": base64.b64encode(pixels).decode(), "probabilities": [
+                    probabilities(layers, functions[activation or "Sigmoid"], pixels[i * widths[0]:][:widths[0]])
+                    for i in range(images)]}}
+
+    for activation in (*functions, None):
+        data = random_data([12, 7, 5, 4], activation, 5)
+        other = page.with_data("small", **data)
+        alarm, agreement = other.alarm(), other.text("agreement")
+        difference = float(agreement.split()[-1].rstrip(".") if agreement else "inf")
+        check(f"a network with {activation or 'no'} activation in its file is computed", difference < 1e-6, alarm or difference)
+    data["samples"]["probabilities"][3][1] += 0.01
+    alarm = page.with_data("differs", **data).alarm()
+    check("a page that differs from the training program says so at the top", "differ" in alarm and "0.010" in alarm, alarm)
+    unknown = {**data, "weights": random_data([12, 7, 4], "ReLU", 1)["weights"]}
+    unknown["weights"] = base64.b64encode(base64.b64decode(unknown["weights"]).replace(b"ReLU", b"GELU")).decode()
+    alarm = page.with_data("unknown", **unknown).alarm()
+    check("an unknown activation too", "GELU" in alarm, alarm)
+
+    names = [f"{kind} {n}" for n in range(20) for kind in ("Shirt", "Ankle boot")]
+    other = page.with_data("wide", **random_data([12, 300, 40], None, 2, class_names=names))
+    count = lambda selector: len(other.driver.find_elements(By.CSS_SELECTOR, selector))
+    found = [count("#bars li"), count("#confusion tbody td"), count("#units canvas")]
+    check("many classes and units are not all shown", found == [12, 900, 128], found)
+    other.stroke(ZERO[0], BIG)
+    shown, text = other.text("reading"), other.run("return document.body.innerText")
+    check("classes have their names", any(shown.startswith(name) for name in names), shown)
+    check("and no text speaks of digits", "digit" not in text.lower() and "digit" not in other.driver.title.lower())
+    look(other, "wide", screenshots)
+
+
+def probabilities(layers, activation, pixels):
+    x = [(p - 127.5) / 255 for p in pixels]
+    for n, (weight, bias) in enumerate(layers):
+        z = [sum(w * x for w, x in zip(row, x, strict=True)) + b for row, b in zip(weight, bias, strict=True)]
+        x = [activation(value) for value in z] if n + 1 < len(layers) else [math.exp(value) for value in z]
+    return [value / sum(x) for value in x]
+
+
+def safetensors(layers, metadata):
+    """The base64 of a safetensors file."""
+    header, numbers = {"__metadata__": metadata} if metadata else {}, b""
+    for n, (weight, bias) in enumerate(layers):
+        for kind, shape, values in (("weight", [len(bias), len(weight[0])], sum(weight, [])), ("bias", [len(bias)], bias)):
+            start, numbers = len(numbers), numbers + struct.pack(f"<{len(values)}f", *values)
+            header[f"{2 * n}.{kind}"] = {"dtype": "F32", "shape": shape, "data_offsets": [start, len(numbers)]}
+    text = json.dumps(header).encode()
+    return base64.b64encode(struct.pack("<Q", len(text)) + text + numbers).decode()
 
 
 def apart(a, b):

@@ -65,6 +65,8 @@ config! {
     epochs: usize = 20,
     /// Where every random choice comes from: another seed, another network.
     seed: u64 = 1,
+    /// The name of each class; none where its number says it all, as for digits.
+    class_names: Vec<&'static str> = vec![],
     /// The folder with the four IDX files.
     data: PathBuf = "raw_data".into(),
     /// The folder for what training leaves.
@@ -90,6 +92,8 @@ impl Config {
         }
         let classes = "from 2 to 256, since a label is one byte";
         check((2..=256).contains(&self.classes), "classes", &self.classes, classes)?;
+        let (names, one_each) = (self.class_names.len(), format!("none, or {} names, one a class", self.classes));
+        check([0, self.classes].contains(&names), "class_names", &format!("{names} names"), &one_each)?;
         let rate = "a finite number above 0, such as 0.02";
         check(*learning_rate > 0.0 && learning_rate.is_finite(), "learning_rate", learning_rate, rate)?;
         check(share(*momentum), "momentum", momentum, "from 0 up to, but not including, 1, such as 0.9")?;

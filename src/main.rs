@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use mnist_mlp::config::Config;
+use mnist_mlp::data::deformation::Deformation;
 use mnist_mlp::network::activation::Activation;
 use mnist_mlp::network::layer::Initialisation;
 use mnist_mlp::network::loss::Loss;
@@ -17,17 +18,18 @@ fn get_config() -> Config {
         classes: 10,
         activation: Activation::Sigmoid,        // Sigmoid, Tanh, ReLU, SiLU
         initialisation: Initialisation::Xavier, // Zero, Normal, Xavier, He (for ReLU and SiLU)
-        loss: Loss::CrossEntropy,               // CrossEntropy, MeanSquaredError (with learning_rate 0.5)
+        loss: Loss::CrossEntropy,               // CrossEntropy, MeanSquaredError
         schedule: Schedule::Step,               // Constant, Step, Cosine, Cycle
-        learning_rate: 0.02,
+        learning_rate: 0.02,                    // 0.005 for Tanh, ReLU and SiLU; 0.5 for MeanSquaredError
         momentum: 0.0,
         dropout: 0.0, // the probability that a hidden unit is dropped, such as 0.2
         dropout_after_activation: false,
-        weight_decay: 1e-5, // λ of the L2 penalty
-        deformation: None,  // or Some(Deformation { … })
+        weight_decay: 1e-5,               // λ of the L2 penalty
+        deformation: None::<Deformation>, // or Some(Deformation::default())
         batch_size: 16,
         epochs: 20,
         seed: 1,
+        class_names: vec![], // such as vec!["T-shirt", "trouser", …]
         data: "raw_data".into(),
         output: "runs/latest".into(),
     }

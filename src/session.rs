@@ -12,7 +12,7 @@ use crate::math::kernel::Kernel;
 use crate::output;
 use crate::output::history;
 use crate::output::progress::{Console, duration, thousands};
-use crate::output::report;
+use crate::output::report::Report;
 use crate::output::weights;
 use crate::training::{self, Event, Trained, Trainer};
 
@@ -92,7 +92,16 @@ pub fn save(config: &Config, data: &Data, trained: &Trained) -> Result<String> {
     let facts = fields.iter().chain(&accuracies).map(|(name, text)| (name.replace(' ', "_"), text.clone()));
     let image_size = (data.test.images.rows, data.test.images.columns);
     let weights = weights::encode(&trained.network, image_size, &facts.collect::<Vec<_>>());
-    let report = report::html(&fields, &accuracies, &curves, &data.test, trained);
+    let report = Report {
+        config: &fields,
+        accuracies: &accuracies,
+        class_names: &config.class_names,
+        curves: &curves,
+        weights: &weights,
+        test: &data.test,
+        trained,
+    }
+    .html();
     let history = history::csv(&trained.history);
     let path = |name| config.output.join(name);
     output::write_together(&[

@@ -29,6 +29,13 @@ pub struct Deformation {
     pub smoothness: f32,
 }
 
+/// Strengths that suit digits of 28 × 28 pixels.
+impl Default for Deformation {
+    fn default() -> Self {
+        Deformation { rotation: 10.0, scale: 0.1, shear: 0.08, shift: 1.0, elastic: 1.0, smoothness: 4.0 }
+    }
+}
+
 impl Deformation {
     /// Checks every strength.
     ///

@@ -1,4 +1,4 @@
-//! The SIMD kernels: work that is written once, here [the matrix product](product), and compiled for each instruction set.
+//! The SIMD kernels: work that is written once, such as [the matrix product](product), and compiled for each instruction set.
 //! The only module with unsafe code.
 
 #![allow(unsafe_code)]
@@ -9,9 +9,9 @@ pub mod product;
 use std::fmt;
 use std::hint::black_box;
 
-use instruction_sets::Portable;
 #[cfg(target_arch = "x86_64")]
 use instruction_sets::{Avx2, Avx512};
+use instruction_sets::{Portable, Target};
 
 /// An instruction set that this processor has. Only [`Kernel::supported`] makes one, so to hold one is the proof.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,7 +46,7 @@ impl Kernel {
         Kernel::supported()[0]
     }
 
-    /// Whether a multiply-add rounds once; all such kernels give the same bits. [What zeros change](product).
+    /// Whether a multiply-add rounds once; all such kernels give the same bits, [but for skipped zeros](product).
     pub fn is_fused(self) -> bool {
         self != Kernel(InstructionSet::Portable) || Portable::FUSED
     }
@@ -57,10 +57,10 @@ impl Kernel {
         unsafe {
             match self.0 {
                 #[cfg(target_arch = "x86_64")]
-                InstructionSet::Avx512 => Avx512::run(operation),
+                InstructionSet::Avx512 => Avx512::call(operation),
                 #[cfg(target_arch = "x86_64")]
-                InstructionSet::Avx2 => Avx2::run(operation),
-                InstructionSet::Portable => Portable::run(operation),
+                InstructionSet::Avx2 => Avx2::call(operation),
+                InstructionSet::Portable => Portable::call(operation),
             }
         }
     }
@@ -72,51 +72,26 @@ impl fmt::Display for Kernel {
     }
 }
 
-/// Work that is written once and compiled for each instruction set. It is given an `S` by [`Kernel::run`] alone, since
-/// nobody else can name one, so that the processor has it whenever `run` is called. Mark `run` and all that it calls
+/// Work that is written once and compiled for each instruction set, for [`Kernel::run`]. Mark `run` and all that it calls
 /// `#[inline(always)]`: what is not inlined is compiled for the oldest processor.
 pub trait Operation {
     /// What the work returns.
     type Output;
-    /// The work, in terms of `S`.
+    /// The work, on the instruction set `S`.
     fn run<S: Simd>(self) -> Self::Output;
 }
 
-/// What the kernels need of an instruction set.
-///
-/// # Safety
-/// The unsafe functions need a processor with that instruction set, and the numbers behind a pointer to be there: `LANES`
-/// of them, or as many as the mask says.
-#[allow(missing_docs, clippy::missing_safety_doc)] // the names say what they are, and the safety is the same for all
-pub trait Simd {
-    type Vector: Copy;
-    type Mask: Copy;
-    const LANES: usize;
-    /// Rows of a tile: with two vectors a row, what the registers hold. At most `LANES`.
-    const TILE_ROWS: usize;
-    /// Runs an operation as a function of its own, compiled for this instruction set.
-    unsafe fn run<O: Operation>(operation: O) -> O::Output;
-    /// `a·b + c` of single numbers, rounded as `multiply_add` rounds.
+/// An instruction set, as an [`Operation`] sees it. Sealed: a crate that could add one could run it on a processor without it.
+pub trait Simd: Target {
+    /// `a·b + c`, rounded once if the kernel [is fused](Kernel::is_fused), otherwise twice.
     #[inline(always)]
     fn mul_add(a: f32, b: f32, c: f32) -> f32 {
         a.mul_add(b, c)
     }
-    unsafe fn splat(number: f32) -> Self::Vector;
-    unsafe fn load(from: *const f32) -> Self::Vector;
-    unsafe fn store(to: *mut f32, vector: Self::Vector);
-    /// The first `count ≤ LANES` lanes, for `load_masked` and `store_masked`.
-    unsafe fn mask(count: usize) -> Self::Mask;
-    /// The masked lanes from memory, the others zero.
-    unsafe fn load_masked(mask: Self::Mask, from: *const f32) -> Self::Vector;
-    unsafe fn store_masked(mask: Self::Mask, to: *mut f32, vector: Self::Vector);
-    /// A bit for each lane, set where the number is not zero.
-    unsafe fn nonzero(a: Self::Vector) -> u32;
-    /// `a·b + c`
-    unsafe fn multiply_add(a: Self::Vector, b: Self::Vector, c: Self::Vector) -> Self::Vector;
 }
 
-/// Twelve independent multiply-adds of whole vectors, so many times over: nothing that a tile does could be faster. Returns
-/// the floating-point operations done.
+/// Twelve independent multiply-adds of vectors in registers, repeated so many times: the most that a processor can do.
+/// Returns the number of floating-point operations.
 pub struct Peak(pub usize);
 
 impl Operation for Peak {
@@ -124,19 +99,17 @@ impl Operation for Peak {
 
     #[inline(always)]
     fn run<S: Simd>(self) -> f64 {
-        const CHAINS: usize = 12;
-        // SAFETY: no memory is touched, and the processor has S: see `Operation`.
+        let numbers = black_box([0.25_f32; 16]);
+        // SAFETY: a vector is at most 16 plain numbers, and the processor has S: see `Target`.
         unsafe {
-            let (a, b) = (S::splat(black_box(0.5)), S::splat(black_box(0.25)));
-            let mut acc = [S::splat(0.0); CHAINS];
+            let (a, b) = (numbers[0], numbers.as_ptr().cast::<S::Vector>().read_unaligned());
+            let mut acc = [b; 12];
             for _ in 0..self.0 {
-                for c in &mut acc {
-                    *c = S::multiply_add(a, b, *c);
-                }
+                acc = acc.map(|acc| S::multiply_add(a, b, acc));
             }
             black_box(acc);
         }
-        2.0 * (self.0 * CHAINS * S::LANES) as f64
+        2.0 * (self.0 * 12 * S::LANES) as f64
     }
 }
 

@@ -7,40 +7,45 @@ use crate::math::kernel::{Kernel, Operation, Simd, transpose_block};
 
 /// The bytes of a cache line, which is also the widest vector.
 pub(crate) const LINE: usize = 64;
+const LINE_NUMBERS: usize = LINE / size_of::<f32>();
 
 /// A matrix of `rows × columns`, row after row in one flat vector.
 ///
-/// The numbers begin at the start of a cache line: a vector that straddles two lines takes twice as long to load.
+/// The numbers begin at the start of a cache line, because a vector that straddles two lines has to be loaded from both. At
+/// least a line of unused numbers follows, so that a whole vector can be loaded from the place of any number.
 #[derive(Debug, Default)]
 pub struct Matrix {
     rows: usize,
     columns: usize,
-    /// Some unused numbers up to `start`, then row after row.
+    /// Unused numbers up to `start`, row after row, and unused numbers again.
     flat: Vec<f32>,
     start: usize,
 }
 
 impl Matrix {
+    /// How long `flat` must be, if that fits into a usize.
+    fn flat_length(rows: usize, columns: usize) -> Option<usize> {
+        rows.checked_mul(columns)?.checked_add(2 * LINE_NUMBERS)
+    }
+
     /// `rows × columns` zeros.
     ///
     /// # Panics
-    /// If `rows · columns` is more than can be numbered: the products rely on that.
+    /// If they do not fit into memory.
     pub fn zeros(rows: usize, columns: usize) -> Self {
-        const SPARE: usize = LINE / size_of::<f32>();
-        let count = rows.checked_mul(columns).expect("as many numbers as can be numbered");
-        let flat = vec![0.0; count + SPARE];
-        // Where the line cannot be found, which it always can, the matrix is slow but right.
-        let start = flat.as_ptr().align_offset(LINE).min(SPARE);
+        let flat = vec![0.0; Matrix::flat_length(rows, columns).expect("a matrix that fits into memory")];
+        // If alignment fails, results are still correct, only slower.
+        let start = flat.as_ptr().align_offset(LINE).min(LINE_NUMBERS);
         Matrix { rows, columns, flat, start }
     }
 
-    /// A matrix of the numbers in `data`, row after row.
+    /// A copy of the numbers in `data`, row after row.
     ///
     /// # Panics
     /// If `data` does not hold `rows · columns` numbers.
-    pub fn from_vec(rows: usize, columns: usize, data: Vec<f32>) -> Self {
+    pub fn from_rows(rows: usize, columns: usize, data: &[f32]) -> Self {
         let mut matrix = Matrix::zeros(rows, columns);
-        matrix.data_mut().copy_from_slice(&data);
+        matrix.data_mut().copy_from_slice(data);
         matrix
     }
 
@@ -56,12 +61,22 @@ impl Matrix {
 
     /// All numbers, row after row.
     pub fn data(&self) -> &[f32] {
-        &self.flat[self.start..][..self.rows * self.columns]
+        &self.padded()[..self.rows * self.columns]
     }
 
     /// All numbers, row after row, to change.
     pub fn data_mut(&mut self) -> &mut [f32] {
-        &mut self.flat[self.start..][..self.rows * self.columns]
+        let count = self.rows * self.columns;
+        &mut self.padded_mut()[..count]
+    }
+
+    /// All numbers, and the unused ones that follow.
+    pub(crate) fn padded(&self) -> &[f32] {
+        &self.flat[self.start..]
+    }
+
+    pub(crate) fn padded_mut(&mut self) -> &mut [f32] {
+        &mut self.flat[self.start..]
     }
 
     /// Row `i`: `columns` numbers.
@@ -75,10 +90,10 @@ impl Matrix {
         &mut self.data_mut()[i * columns..][..columns]
     }
 
-    /// Makes this a matrix of `rows × columns` in the memory it has, or in new memory if that is too little. What the
-    /// numbers are afterwards is not said: a buffer that is about to be filled.
+    /// Makes this a matrix of `rows × columns` whose numbers are unspecified: a buffer that is about to be filled. Allocates
+    /// only if the memory it has is too little.
     pub fn reshape(&mut self, rows: usize, columns: usize) {
-        if rows.checked_mul(columns).is_some_and(|count| self.start + count <= self.flat.len()) {
+        if Matrix::flat_length(rows, columns).is_some_and(|length| length <= self.flat.len()) {
             (self.rows, self.columns) = (rows, columns);
         } else {
             *self = Matrix::zeros(rows, columns);
@@ -96,9 +111,7 @@ impl Matrix {
 
 impl Clone for Matrix {
     fn clone(&self) -> Self {
-        let mut clone = Matrix::zeros(self.rows, self.columns);
-        clone.data_mut().copy_from_slice(self.data());
-        clone
+        Matrix::from_rows(self.rows, self.columns, self.data())
     }
 }
 
@@ -114,38 +127,24 @@ impl PartialEq for Matrix {
 /// # Panics
 /// If the shapes do not fit; so do all below.
 pub fn matmul(kernel: Kernel, a: &Matrix, b: &Matrix, beta: f32, c: &mut Matrix) {
-    product(kernel, Factor { a, transpose_a: false, mostly_zeros: false }, b, beta, None, c);
+    kernel.run(Product { a, transpose_a: false, skip_zeros: false, b, beta, row: None, c });
 }
 
-/// [`matmul`] for an A that is mostly zeros, which it leaves out where it can: the same as long as B is finite, but for
-/// the sign of a zero.
+/// [`matmul`] for an A with many zeros, which it skips where it can: the same as long as B is finite, but for the sign of a
+/// zero.
 pub fn matmul_sparse(kernel: Kernel, a: &Matrix, b: &Matrix, beta: f32, c: &mut Matrix) {
-    product(kernel, Factor { a, transpose_a: false, mostly_zeros: true }, b, beta, None, c);
+    kernel.run(Product { a, transpose_a: false, skip_zeros: true, b, beta, row: None, c });
 }
 
 /// `C ← β·C + Aᵀ·B` with `A: k × m`, `B: k × n`, `C: m × n`.
 pub fn matmul_transposed_a(kernel: Kernel, a: &Matrix, b: &Matrix, beta: f32, c: &mut Matrix) {
-    product(kernel, Factor { a, transpose_a: true, mostly_zeros: false }, b, beta, None, c);
+    kernel.run(Product { a, transpose_a: true, skip_zeros: false, b, beta, row: None, c });
 }
 
-/// [`matmul_transposed_a`] for an A that is mostly zeros, as [`matmul_sparse`], with `row`, n numbers, added to each row of
-/// C by the multiply-add that scales it by β.
-pub fn matmul_sparse_transposed_a(kernel: Kernel, a: &Matrix, b: &Matrix, beta: f32, row: &[f32], c: &mut Matrix) {
-    product(kernel, Factor { a, transpose_a: true, mostly_zeros: true }, b, beta, Some(row), c);
-}
-
-/// The left factor of a product.
-struct Factor<'a> {
-    a: &'a Matrix,
-    transpose_a: bool,
-    mostly_zeros: bool,
-}
-
-fn product(kernel: Kernel, factor: Factor, b: &Matrix, beta: f32, row: Option<&[f32]>, c: &mut Matrix) {
-    let Factor { a, transpose_a, mostly_zeros } = factor;
-    let (m, n, k) = (c.rows, c.columns, b.rows);
-    assert!(if transpose_a { a.rows == k && a.columns == m } else { a.rows == m && a.columns == k } && b.columns == n);
-    kernel.run(Product { m, n, k, a: a.data(), transpose_a, mostly_zeros, b: b.data(), beta, row, c: c.data_mut() });
+/// [`matmul_transposed_a`] for an A with many zeros, as [`matmul_sparse`], with `row`, `1 × n`, added to each row of C by
+/// the multiply-add that scales it by β.
+pub fn matmul_sparse_transposed_a(kernel: Kernel, a: &Matrix, b: &Matrix, beta: f32, row: &Matrix, c: &mut Matrix) {
+    kernel.run(Product { a, transpose_a: true, skip_zeros: true, b, beta, row: Some(row), c });
 }
 
 /// `C ← β·C + A·Bᵀ` with `A: m × k`, `B: n × k`, `C: m × n`; `scratch` takes `Bᵀ`.
@@ -185,31 +184,27 @@ pub fn transpose(from: &Matrix, to: &mut Matrix) {
 /// If `sum` does not have a number for each column.
 pub fn sum_rows(kernel: Kernel, a: &Matrix, sum: &mut [f32]) {
     assert_eq!(sum.len(), a.columns);
-    kernel.run(SumRows { rows: a.data(), sum });
+    kernel.run(SumRows(a, sum));
 }
 
-struct SumRows<'a> {
-    rows: &'a [f32],
-    sum: &'a mut [f32],
-}
+struct SumRows<'a>(&'a Matrix, &'a mut [f32]);
 
 impl Operation for SumRows<'_> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(self) {
-        let SumRows { rows, sum } = self;
+        let SumRows(a, sum) = self;
         sum.fill(0.0);
-        let columns = sum.len().max(1); // chunks_exact takes no zero
         // Two rows at a time, so that the sum is read and written half as often.
-        let mut pairs = rows.chunks_exact(2 * columns);
-        for pair in &mut pairs {
-            let (a, b) = pair.split_at(columns);
-            for ((sum, a), b) in sum.iter_mut().zip(a).zip(b) {
-                *sum += a + b;
+        for i in (1..a.rows).step_by(2) {
+            for ((sum, x), y) in sum.iter_mut().zip(a.row(i - 1)).zip(a.row(i)) {
+                *sum += x + y;
             }
         }
-        for (sum, x) in sum.iter_mut().zip(pairs.remainder()) {
-            *sum += x;
+        if a.rows % 2 == 1 {
+            for (sum, x) in sum.iter_mut().zip(a.row(a.rows - 1)) {
+                *sum += x;
+            }
         }
     }
 }

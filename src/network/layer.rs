@@ -161,7 +161,7 @@ impl Linear {
             Input::Activations(x) => matmul_transposed_a(kernel, x, d, beta, &mut self.weight),
             Input::Pixels(p) => {
                 sum.data_mut().iter_mut().for_each(|sum| *sum *= -0.5);
-                matmul_sparse_transposed_a(kernel, p, d, beta, sum.data(), &mut self.weight);
+                matmul_sparse_transposed_a(kernel, p, d, beta, sum, &mut self.weight);
             }
         }
     }

@@ -1,6 +1,6 @@
 //! `report.html`: one page with the run's results and a canvas to draw on, which needs nothing but itself.
 //!
-//! The page lies in `report/`; here it gets its style, its script and its data, as JSON that the script reads.
+//! The page lies in `report/`; here it gets its style, its scripts and its data, as JSON that the scripts read.
 
 use crate::data::Dataset;
 use crate::network::{argmax, confusion};
@@ -9,73 +9,87 @@ use crate::training::Trained;
 
 const PAGE: &str = include_str!("report/report.html");
 const STYLE: &str = include_str!("report/report.css");
-const SCRIPT: &str = include_str!("report/report.js");
+const SCRIPTS: [&str; 3] =
+    [include_str!("report/network.js"), include_str!("report/drawing.js"), include_str!("report/page.js")];
 
 /// The most mistakes that are shown.
 const MISTAKES: usize = 40;
-/// The test images that the page's own predictions are compared on.
+/// The most test images that the page's own predictions are compared on.
 const SAMPLES: usize = 200;
+/// The most bytes of the page that either may take: with large images or many classes there are fewer.
+const MOST_BYTES: usize = 500_000;
 
-/// The page, with the run's configuration and accuracies as names and texts, its curves as SVG, and the test images.
-pub fn html(
-    config: &[(&str, String)],
-    accuracies: &[(&str, String)],
-    curves: &str,
-    test: &Dataset,
-    trained: &Trained,
-) -> String {
-    // No `<` of a text may end the script element.
-    let data = data(config, accuracies, test, trained).replace('<', "\\u003c");
-    let parts = [
-        ("<!--STYLE-->", ["<style>", STYLE, "</style>"]),
-        ("<!--CURVES-->", ["", curves, ""]),
-        ("<!--DATA-->", [r#"<script type="application/json" id="data">"#, &data, "</script>"]),
-        ("<!--SCRIPT-->", ["<script>", SCRIPT, "</script>"]),
-    ];
-    // In the page's order, so that no part is searched for the next one's mark.
-    let (mut html, mut rest) = (String::new(), PAGE);
-    for (mark, part) in parts {
-        let (before, after) = rest.split_once(mark).unwrap_or((rest, ""));
-        html += before;
-        html.extend(part);
-        rest = after;
-    }
-    html + rest
+/// What the page shows of a run.
+#[derive(Clone, Copy, Debug)]
+pub struct Report<'a> {
+    /// The configuration, as names and texts.
+    pub config: &'a [(&'a str, String)],
+    /// The accuracies, as names and texts.
+    pub accuracies: &'a [(&'a str, String)],
+    /// The name of each class, or nothing: then they are called by their number, and ten of them are digits.
+    pub class_names: &'a [&'a str],
+    /// The accuracy curves, as SVG.
+    pub curves: &'a str,
+    /// The bytes of the weights file, from which the page reads the network.
+    pub weights: &'a [u8],
+    /// The test images.
+    pub test: &'a Dataset,
+    /// The network and what it makes of the test images.
+    pub trained: &'a Trained,
 }
 
-/// One JSON object, whose members report.js reads by name.
-fn data(config: &[(&str, String)], accuracies: &[(&str, String)], test: &Dataset, trained: &Trained) -> String {
-    let pairs = |pairs: &[(&str, String)]| {
-        array(pairs.iter().map(|(name, text)| format!("[{},{}]", quote(&name.replace('_', " ")), quote(text))))
-    };
-    let (probabilities, layers, images) = (&trained.test_probabilities, &trained.network.layers, &test.images);
-    let mut mistakes: Vec<(usize, u8, f32)> = (0..test.labels.len())
-        .map(|i| (i, argmax(probabilities.row(i))))
-        .filter(|&(i, prediction)| prediction != test.labels[i])
-        .map(|(i, prediction)| (i, prediction, probabilities.row(i)[usize::from(prediction)]))
-        .collect();
-    mistakes.sort_by(|a, b| b.2.total_cmp(&a.2));
-    let mistakes = array(mistakes.into_iter().take(MISTAKES).map(|(i, prediction, probability)| {
-        format!(
-            r#"{{"index":{i},"truth":{},"prediction":{prediction},"probability":{probability},"pixels":"{}"}}"#,
-            test.labels[i],
-            base64(images.image(i))
-        )
-    }));
-    let samples = images.len().min(SAMPLES);
-    let weights: Vec<u8> = layers
-        .iter()
-        .flat_map(|layer| layer.weight.data().iter().chain(&layer.bias))
-        .flat_map(|number| number.to_le_bytes())
-        .collect();
-    let members =
-        [
-            ("config", pairs(config)),
-            ("accuracies", pairs(accuracies)),
+impl Report<'_> {
+    /// The page.
+    pub fn html(&self) -> String {
+        // No `<` of a text may end the script element.
+        let data =
+            format!(r#"<script type="application/json" id="data">{}</script>"#, self.data().replace('<', "\\u003c"));
+        let parts = [
+            ("<!--STYLE-->", format!("<style>{STYLE}</style>")),
+            ("<!--CURVES-->", self.curves.to_string()),
+            ("<!--DATA-->", data),
+            ("<!--SCRIPTS-->", SCRIPTS.map(|script| format!("<script>{script}</script>")).join("\n")),
+        ];
+        // In the page's order, so that no part is searched for the next one's mark.
+        let (mut html, mut rest) = (String::new(), PAGE);
+        for (mark, part) in parts {
+            let (before, after) = rest.split_once(mark).unwrap_or((rest, ""));
+            html += before;
+            html += &part;
+            rest = after;
+        }
+        html + rest
+    }
+
+    /// One JSON object, whose members page.js reads by name.
+    fn data(&self) -> String {
+        let pairs = |pairs: &[(&str, String)]| {
+            array(pairs.iter().map(|(name, text)| format!("[{},{}]", quote(&name.replace('_', " ")), quote(text))))
+        };
+        let (images, labels, probabilities) = (&self.test.images, &self.test.labels, &self.trained.test_probabilities);
+        let mut mistakes: Vec<(usize, u8, f32)> = (0..labels.len())
+            .map(|i| (i, argmax(probabilities.row(i))))
+            .filter(|&(i, prediction)| prediction != labels[i])
+            .map(|(i, prediction)| (i, prediction, probabilities.row(i)[usize::from(prediction)]))
+            .collect();
+        mistakes.sort_by(|a, b| b.2.total_cmp(&a.2));
+        mistakes.truncate(most(MISTAKES, images.size()));
+        let mistakes = array(mistakes.into_iter().map(|(i, prediction, probability)| {
+            format!(
+                r#"{{"index":{i},"truth":{},"prediction":{prediction},"probability":{probability},"pixels":"{}"}}"#,
+                labels[i],
+                base64(images.image(i))
+            )
+        }));
+        let samples = most(SAMPLES, images.size() + 10 * probabilities.columns()).min(images.len());
+        let members = [
+            ("config", pairs(self.config)),
+            ("accuracies", pairs(self.accuracies)),
+            ("class_names", array(self.class_names.iter().map(|name| quote(name)))),
             ("rows", images.rows.to_string()),
             ("columns", images.columns.to_string()),
             ("classes", probabilities.columns().to_string()),
-            ("confusion", array(confusion(probabilities, &test.labels).into_iter().map(array))),
+            ("confusion", array(confusion(probabilities, labels).into_iter().map(array))),
             ("mistakes", mistakes),
             (
                 "samples",
@@ -85,16 +99,16 @@ fn data(config: &[(&str, String)], accuracies: &[(&str, String)], test: &Dataset
                     array((0..samples).map(|i| array(probabilities.row(i))))
                 ),
             ),
-            (
-                "layers",
-                array(layers.iter().map(|layer| {
-                    format!(r#"{{"fan_in":{},"fan_out":{}}}"#, layer.weight.rows(), layer.weight.columns())
-                })),
-            ),
-            ("weights", format!("\"{}\"", base64(&weights))),
+            ("weights", format!("\"{}\"", base64(self.weights))),
         ];
-    let members: Vec<String> = members.iter().map(|(name, value)| format!("\"{name}\":{value}")).collect();
-    format!("{{{}}}", members.join(","))
+        let members: Vec<String> = members.iter().map(|(name, value)| format!("\"{name}\":{value}")).collect();
+        format!("{{{}}}", members.join(","))
+    }
+}
+
+/// At most `count` items, of so many bytes before base64 or as text, and at least one.
+fn most(count: usize, bytes: usize) -> usize {
+    count.min(MOST_BYTES * 3 / 4 / bytes).max(1)
 }
 
 /// A JSON array of what already is JSON as it is printed.

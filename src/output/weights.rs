@@ -224,7 +224,7 @@ fn layers(path: &Path, mut tensors: Tensors, numbers: &[u8]) -> Result<Vec<Linea
         let fan_in = before.map_or("fan_in".into(), |units| units.to_string());
         ensure(path, fits, found, format!("[fan_out, {fan_in}] and [fan_out], each at least 1"), RIGHT_FILE)?;
         let mut weight = Matrix::default();
-        transpose(&Matrix::from_vec(shape[0], shape[1], weights), &mut weight);
+        transpose(&Matrix::from_rows(shape[0], shape[1], &weights), &mut weight);
         layers.push(Linear { weight, bias });
     }
     let classes = layers[layers.len() - 1].bias.len();

@@ -79,7 +79,7 @@ pub fn numbers(seed: u64) -> impl FnMut() -> f32 {
 
 pub fn random_matrix(rows: usize, columns: usize, seed: u64) -> Matrix {
     let mut number = numbers(seed);
-    Matrix::from_vec(rows, columns, (0..rows * columns).map(|_| number()).collect())
+    Matrix::from_rows(rows, columns, &(0..rows * columns).map(|_| number()).collect::<Vec<f32>>())
 }
 
 pub fn bits(numbers: &[f32]) -> Vec<u32> {

@@ -115,8 +115,10 @@ fn runs_of_before_and_after_a_change_are_never_mixed() {
     assert_eq!((counted, dropped.len()), (vec![old[2].clone()], 1));
     assert!(dropped[0].contains("normal-step, which had another configuration"), "{dropped:?}");
     let Experiment { config, .. } = &all[0];
+    let hash = |config| Experiment { config, ..all[0].clone() }.configuration();
     let elsewhere = Config { seed: 7, data: "fashion".into(), output: "elsewhere".into(), ..config.clone() };
-    assert_eq!(Experiment { config: elsewhere, ..all[0].clone() }.configuration(), all[0].configuration());
+    assert_eq!(hash(elsewhere), hash(config.clone()));
+    assert_ne!(hash(Config { momentum: 0.9, ..config.clone() }), hash(config.clone()));
 }
 
 #[test]
@@ -129,8 +131,9 @@ fn a_row_that_is_not_a_whole_run_is_named() {
         (1, "experiment,", "name,"),
         (2, "0.250000 ", "0.250000,"),
         (2, "0.250000 0.750000\n", "0.250000 0.760000\n"),
-        (2, "0.250000 0.750000\n", "0.250000 1.750000\n"),
-        (2, "0.250000 0.750000\n", "0.250000 NaN\n"),
+        (2, ",2,0.250000 ", ",2,1.250000 "),
+        (2, ",2,0.250000 ", ",2,NaN "),
+        (2, ",2,0.250000 ", ",2,"),
         (2, "0.250000 0.750000\n", "0.750000\n"),
         (2, "step,", "step,x"),
         (2, ",1,2,0.75", ",1,3,0.75"),

@@ -50,8 +50,8 @@ fn command(folder: &Path, arguments: &[impl AsRef<OsStr>]) -> Command {
 }
 
 fn network(size: f32) -> Network {
-    let weight = (0..9).map(|i| if i % 4 == 0 { size } else { 0.0 }).collect();
-    let layer = Linear { weight: Matrix::from_vec(3, 3, weight), bias: vec![0.0; 3] };
+    let weight: Vec<f32> = (0..9).map(|i| if i % 4 == 0 { size } else { 0.0 }).collect();
+    let layer = Linear { weight: Matrix::from_rows(3, 3, &weight), bias: vec![0.0; 3] };
     Network { layers: vec![layer], activation: Activation::Sigmoid, kernel: Kernel::best() }
 }
 

@@ -340,6 +340,7 @@ fn every_field_of_the_configuration_is_checked() {
     for weight_decay in [-1e-5, -1e-45, inf, -inf, nan] {
         assert_refused(&Config { weight_decay, ..good() }, &["weight_decay", &format!("found {weight_decay};")]);
     }
+    assert_refused(&Config { class_names: vec!["a"; 9], ..good() }, &["class_names", "found 9 names;", "10 names"]);
     for momentum in [-0.1, 1.0, inf, nan] {
         assert_refused(&Config { momentum, ..good() }, &["momentum", &format!("found {momentum};")]);
     }

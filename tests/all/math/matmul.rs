@@ -60,7 +60,7 @@ fn check(a: &Matrix, b: &Matrix, beta: f32, c: &Matrix) {
 }
 
 /// The two forms that skip zeros, on finite numbers of which C has no zero to lose its sign.
-fn check_sparse(a: &Matrix, b: &Matrix, beta: f32, row: &[f32], c: &Matrix) {
+fn check_sparse(a: &Matrix, b: &Matrix, beta: f32, row: &Matrix, c: &Matrix) {
     let a_transposed = naive_transpose(a);
     for kernel in Kernel::supported() {
         let mul_add = if kernel.is_fused() { f32::mul_add } else { |a, b, c| a * b + c };
@@ -71,7 +71,7 @@ fn check_sparse(a: &Matrix, b: &Matrix, beta: f32, row: &[f32], c: &Matrix) {
         let (mut by_a, mut start) = (c.clone(), c.clone());
         matmul_sparse_transposed_a(kernel, &a_transposed, b, beta, row, &mut by_a);
         for i in 0..c.rows() {
-            start.row_mut(i).iter_mut().zip(row).for_each(|(c, &row)| *c = mul_add(beta, *c, row));
+            start.row_mut(i).iter_mut().zip(row.data()).for_each(|(c, &row)| *c = mul_add(beta, *c, row));
         }
         assert_same(&what("Aᵀ·B, sparse"), &by_a, &naive(a, b, 1.0, &start, mul_add));
     }
@@ -133,7 +133,7 @@ proptest! {
     ) {
         let row = random_matrix(1, n, seed ^ 4);
         let (a, b) = (sparse_matrix(m, k, seed ^ 1, share), random_matrix(k, n, seed ^ 2));
-        check_sparse(&a, &b, beta, row.data(), &readable(beta, random_matrix(m, n, seed ^ 3)));
+        check_sparse(&a, &b, beta, &row, &readable(beta, random_matrix(m, n, seed ^ 3)));
     }
 
     #[test]
@@ -141,7 +141,7 @@ proptest! {
         let (row, b, c) = (random_matrix(1, 20, seed ^ 4), random_matrix(70, 20, seed ^ 2), random_matrix(9, 20, seed ^ 3));
         let mut a = special_matrix(9, 70, seed ^ 1, one_in);
         a.data_mut().iter_mut().filter(|x| x.is_normal() && x.abs() < 1.0).for_each(|x| *x = 0.0);
-        check_sparse(&a, &b, 1.0, row.data(), &c);
+        check_sparse(&a, &b, 1.0, &row, &c);
     }
 
     #[test]
@@ -179,7 +179,7 @@ proptest! {
 
 #[test]
 fn a_zero_that_is_only_scaled_has_the_sign_of_the_product() {
-    let (a, b, c) = (Matrix::zeros(1, 0), Matrix::zeros(0, 4), Matrix::from_vec(1, 4, vec![0.0, -0.0, 1e-45, -1e-45]));
+    let (a, b, c) = (Matrix::zeros(1, 0), Matrix::zeros(0, 4), Matrix::from_rows(1, 4, &[0.0, -0.0, 1e-45, -1e-45]));
     for beta in [-2.0, 0.25, 1.0] {
         check(&a, &b, beta, &c);
     }
@@ -187,17 +187,19 @@ fn a_zero_that_is_only_scaled_has_the_sign_of_the_product() {
 
 /// Where a column of A is zero, B has no numbers: they would show in any step that is taken.
 #[test]
-fn steps_without_a_number_in_a_are_left_out() {
+fn steps_without_a_number_in_a_are_skipped() {
     for (m, k) in [(1, 1), (1, 64), (6, 65), (16, 130), (17, 784)] {
-        let left_out = |step: usize| step % 3 == 1;
-        let number = |step: usize| if left_out(step) { 0.0 } else { 1.0 };
-        let a = Matrix::from_vec(m, k, (0..m * k).map(|at| number(at % k)).collect());
-        let b = Matrix::from_vec(k, 5, (0..k * 5).map(|at| if left_out(at / 5) { f32::NAN } else { 1.0 }).collect());
-        let expected = vec![(0..k).map(number).sum::<f32>(); m * 5];
+        let skipped = |step: usize| step % 3 == 1;
+        let (mut a, mut b) = (Matrix::zeros(m, k), Matrix::zeros(k, 5));
+        (0..m).for_each(|i| (0..k).for_each(|step| a.row_mut(i)[step] = f32::from(!skipped(step))));
+        (0..k).for_each(|step| b.row_mut(step).fill(if skipped(step) { f32::NAN } else { 1.0 }));
+        let expected = vec![(0..k).filter(|&step| !skipped(step)).count() as f32; m * 5];
         for kernel in Kernel::supported() {
-            let (mut plain, mut by_a) = (Matrix::zeros(m, 5), Matrix::zeros(m, 5));
+            let [mut all, mut plain, mut by_a] = [(); 3].map(|()| Matrix::zeros(m, 5));
+            matmul(kernel, &a, &b, 1.0, &mut all);
+            assert!(all.data().iter().all(|x| x.is_nan() == (k > 1)), "{kernel}, {m} × {k}: skipped, unasked");
             matmul_sparse(kernel, &a, &b, 1.0, &mut plain);
-            matmul_sparse_transposed_a(kernel, &naive_transpose(&a), &b, 1.0, &[0.0; 5], &mut by_a);
+            matmul_sparse_transposed_a(kernel, &naive_transpose(&a), &b, 1.0, &Matrix::zeros(1, 5), &mut by_a);
             assert_eq!([plain.data(), by_a.data()], [&expected[..]; 2], "{kernel}, {m} × {k}");
         }
     }
@@ -211,7 +213,7 @@ fn every_edge_of_every_tile() {
             for k in [0, 1, 2, 63, 64, 65] {
                 let (a, b, c) = (random_matrix(m, k, 1), random_matrix(k, n, 2), random_matrix(m, n, 3));
                 check(&a, &b, 0.5, &c);
-                check_sparse(&sparse_matrix(m, k, 1, 0.5), &b, 0.5, random_matrix(1, n, 4).data(), &c);
+                check_sparse(&sparse_matrix(m, k, 1, 0.5), &b, 0.5, &random_matrix(1, n, 4), &c);
             }
         }
     }
@@ -264,13 +266,13 @@ fn shapes_that_do_not_fit_are_refused() {
             refused(&|c| matmul_transposed_a(kernel, &at, &b, 0.0, c));
             refused(&|c| matmul_transposed_b(kernel, &a, &bt, 0.0, c, &mut Matrix::default()));
             refused(&|c| matmul_sparse(kernel, &a, &b, 0.0, c));
-            refused(&|c| matmul_sparse_transposed_a(kernel, &at, &b, 0.0, &vec![0.0; c.columns()], c));
+            refused(&|c| matmul_sparse_transposed_a(kernel, &at, &b, 0.0, &zeros(1, c.columns()), c));
         }
     }
-    let mut c = zeros(2, 5);
-    let row_of_four = || matmul_sparse_transposed_a(Kernel::best(), &zeros(3, 2), &zeros(3, 5), 0.0, &[0.0; 4], &mut c);
+    let (row, mut c) = (zeros(1, 4), zeros(2, 5));
+    let row_of_four = || matmul_sparse_transposed_a(Kernel::best(), &zeros(3, 2), &zeros(3, 5), 0.0, &row, &mut c);
     assert!(catch_unwind(AssertUnwindSafe(row_of_four)).is_err());
     assert!(catch_unwind(|| sum_rows(Kernel::best(), &zeros(3, 2), &mut [0.0; 3])).is_err());
-    assert!(catch_unwind(|| Matrix::from_vec(2, 3, vec![0.0; 5])).is_err());
+    assert!(catch_unwind(|| Matrix::from_rows(2, 3, &[0.0; 5])).is_err());
     assert!(catch_unwind(|| Matrix::zeros(2, 3).fill_rows(&[0.0; 2])).is_err());
 }

@@ -8,7 +8,7 @@ use mnist_mlp::math::matrix::{matmul_transposed_a, matmul_transposed_b, transpos
 /// Small whole numbers, every third zero, so that no product rounds and all kernels have the same sums.
 fn numbers(rows: usize, columns: usize) -> Matrix {
     let number = |i| if i % 3 == 1 { 0.0 } else { (i % 13) as f32 - 6.0 };
-    Matrix::from_vec(rows, columns, (0..rows * columns).map(number).collect())
+    Matrix::from_rows(rows, columns, &(0..rows * columns).map(number).collect::<Vec<_>>())
 }
 
 #[test]
@@ -22,14 +22,14 @@ fn the_products_touch_nothing_but_their_matrices() {
         let term = |i: usize, j: usize| (0..k).map(|l| a.row(i)[l] * b.row(l)[j]).sum::<f32>();
         let expected: Vec<f32> = (0..m * n).map(|at| 0.5 + term(at / n, at % n)).collect();
         for kernel in Kernel::supported() {
-            let halves = || Matrix::from_vec(m, n, vec![0.5; m * n]);
-            let mut products = [halves(), halves(), halves(), halves(), halves()];
+            let filled = |rows, number| Matrix::from_rows(rows, n, &vec![number; rows * n]);
+            let mut products = [(); 5].map(|()| filled(m, 0.5));
             let [plain, by_a, by_b, sparse, sparse_by_a] = &mut products;
             matmul(kernel, &a, &b, 1.0, plain);
             matmul_transposed_a(kernel, &a_transposed, &b, 1.0, by_a);
             matmul_transposed_b(kernel, &a, &b_transposed, 1.0, by_b, &mut Matrix::default());
             matmul_sparse(kernel, &a, &b, 1.0, sparse);
-            matmul_sparse_transposed_a(kernel, &a_transposed, &b, -1.0, &vec![1.0; n], sparse_by_a);
+            matmul_sparse_transposed_a(kernel, &a_transposed, &b, -1.0, &filled(1, 1.0), sparse_by_a);
             for product in products {
                 assert_eq!(product.data(), expected, "{kernel}, {m} × {k} · {k} × {n}");
             }

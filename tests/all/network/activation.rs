@@ -29,7 +29,7 @@ fn exp(kernel: Kernel, mut x: Vec<f32>) -> Vec<f32> {
 
 fn activate(activation: Activation, kernel: Kernel, z: Vec<f32>) -> Vec<f32> {
     let mut a = Matrix::default();
-    activation.forward(kernel, &Matrix::from_vec(1, z.len(), z), &mut a);
+    activation.forward(kernel, &Matrix::from_rows(1, z.len(), &z), &mut a);
     a.data().to_vec()
 }
 
@@ -39,7 +39,7 @@ fn sigmoid(kernel: Kernel, z: Vec<f32>) -> Vec<f32> {
 
 /// The softmax of one row.
 fn softmax(kernel: Kernel, z: &[f32]) -> Vec<f32> {
-    let mut row = Matrix::from_vec(1, z.len(), z.to_vec());
+    let mut row = Matrix::from_rows(1, z.len(), z);
     kernel.run(Softmax(&mut row));
     row.data().to_vec()
 }
@@ -166,7 +166,7 @@ fn softmax_of_equal_logits_is_even() {
 fn softmax_takes_each_row_by_itself_and_keeps_a_nan() {
     for kernel in Kernel::supported() {
         let rows = [[1.0, 2.0, 3.0], [4.0, f32::NAN, 0.0], [-1.0, 0.0, 70.0], [f32::NAN, 1.0, 2.0]];
-        let mut matrix = Matrix::from_vec(4, 3, rows.concat());
+        let mut matrix = Matrix::from_rows(4, 3, &rows.concat());
         kernel.run(Softmax(&mut matrix));
         for (i, row) in rows.iter().enumerate() {
             if i % 2 == 0 {

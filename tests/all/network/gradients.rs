@@ -252,9 +252,9 @@ fn the_gradient_is_summed_over_the_batch() {
         let network = network(kernel, Activation::Sigmoid);
         for loss in LOSSES {
             let gradient = |rows: &[usize]| {
-                let data = rows.iter().flat_map(|&i| pixels.row(i).to_vec()).collect();
+                let data: Vec<f32> = rows.iter().flat_map(|&i| pixels.row(i).to_vec()).collect();
                 let labels: Vec<u8> = rows.iter().map(|&i| labels[i]).collect();
-                gradient(&network, (&Matrix::from_vec(rows.len(), WIDTHS[0], data), &labels), loss, None, 0.0)
+                gradient(&network, (&Matrix::from_rows(rows.len(), WIDTHS[0], &data), &labels), loss, None, 0.0)
             };
             let [one, two, three] = [0, 1, 2].map(|i| widen(&gradient(&[i])));
             let twice: Vec<f64> = one.iter().map(|g| 2.0 * g).collect();
@@ -358,7 +358,7 @@ proptest! {
                 dot(&z.iter().map(|&z| activate(activation, z)).collect::<Vec<_>>(), d.data())
             });
             for kernel in Kernel::supported() {
-                let (z, mut a, mut gradient) = (Matrix::from_vec(1, z.len(), z.clone()), Matrix::default(), d.clone());
+                let (z, mut a, mut gradient) = (Matrix::from_rows(1, z.len(), &z), Matrix::default(), d.clone());
                 activation.forward(kernel, &z, &mut a);
                 activation.backward(kernel, &z, &a, &mut gradient);
                 assert_near(&format!("{activation:?} by z"), gradient.data(), &expected);
@@ -373,7 +373,7 @@ proptest! {
             let (value, expected) = (loss_of_logits(loss, &widen(&z), label),
                 differences(&widen(&z), |z| loss_of_logits(loss, z, label)));
             for kernel in Kernel::supported() {
-                let mut p = Matrix::from_vec(1, z.len(), z.clone());
+                let mut p = Matrix::from_rows(1, z.len(), &z);
                 kernel.run(Softmax(&mut p));
                 prop_assert!((loss.backward(&mut p, &[label]) - value).abs() <= ROUNDINGS * U, "{:?}", loss);
                 assert_near(&format!("{loss:?} by the logits"), p.row(0), &expected);
@@ -392,7 +392,7 @@ proptest! {
             let by_p = |j: usize| 2.0 * (p[j] - f64::from(u8::from(j == label))) / z.len() as f64;
             let expected: Vec<f64> =
                 (0..z.len()).map(|i| (0..z.len()).map(|j| by_p(j) * jacobian[j][i]).sum()).collect();
-            let mut found = Matrix::from_vec(1, z.len(), p.iter().map(|&p| p as f32).collect());
+            let mut found = Matrix::from_rows(1, z.len(), &p.iter().map(|&p| p as f32).collect::<Vec<_>>());
             Loss::MeanSquaredError.backward(&mut found, &[label as u8]);
             assert_near("by the logits", found.data(), &expected);
         }

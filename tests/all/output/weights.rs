@@ -72,7 +72,7 @@ fn refused(bytes: &[u8], words: &[&str]) {
 #[test]
 fn the_file_has_the_format_s_layout_and_pytorch_s_names_and_orientation() {
     let layer = |fan_in, weight: &[f32], bias: &[f32]| Linear {
-        weight: Matrix::from_vec(fan_in, bias.len(), weight.to_vec()),
+        weight: Matrix::from_rows(fan_in, bias.len(), weight),
         bias: bias.to_vec(),
     };
     let layers = vec![

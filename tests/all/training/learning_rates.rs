@@ -33,8 +33,8 @@ fn scan() {
         ("xavier-constant-mse", row("xavier-constant-mse"), &[0.2, 0.5, 1.0, 2.0, 5.0]),
         ("sigmoid", shipped(Sigmoid, Xavier), &[0.01, 0.02, 0.05, 0.1]),
         ("tanh", shipped(Tanh, Xavier), &[0.001, 0.002, 0.005, 0.01, 0.02]),
-        ("relu-he", shipped(ReLU, He), &[0.0005, 0.001, 0.002, 0.005, 0.01]),
-        ("silu-he", shipped(SiLU, He), &[0.0005, 0.001, 0.002, 0.005, 0.01]),
+        ("relu-he", shipped(ReLU, He), &[0.001, 0.002, 0.005, 0.01, 0.02]),
+        ("silu-he", shipped(SiLU, He), &[0.001, 0.002, 0.005, 0.01, 0.02]),
     ];
     let data = held_out(Data::load(Path::new("raw_data"), 10).expect("the data"));
     let mut table = format!("{HEADER}\n");

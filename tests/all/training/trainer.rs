@@ -321,7 +321,7 @@ fn random_choices_do_not_disturb_each_other() {
 #[test]
 fn each_epoch_trains_on_images_deformed_for_it() {
     let (images, kernel) = (first(30, &MNIST.train).images, Kernel::best());
-    let strengths = Deformation { rotation: 10.0, scale: 0.1, shear: 0.1, shift: 1.0, elastic: 1.0, smoothness: 4.0 };
+    let strengths = Deformation::default();
     let mut deformer = Deformer::new(strengths, 1, kernel, 28, 28).unwrap();
     let mut deformed = Deformed::new(deformer.clone(), &images);
     for (epoch, is_last) in [(0, false), (1, false), (2, true), (4, false)] {
@@ -348,7 +348,7 @@ fn each_epoch_trains_on_images_deformed_for_it() {
 fn dropout_keeps_its_share_and_scales_it() {
     for p in [0.0, 0.2, 0.5, 0.9_f32] {
         let (rows, columns) = (300, 401);
-        let ones = Matrix::from_vec(rows, columns, vec![1.0; rows * columns]);
+        let ones = Matrix::from_rows(rows, columns, &vec![1.0; rows * columns]);
         let (mut z, mut gradient, mut mask) = (ones.clone(), ones.clone(), Matrix::default());
         let mut dropout = Dropout { p, after_activation: false, rng: Rng::new(1, Purpose::Dropout) };
         dropout.forward(&mut z, &mut mask);
@@ -426,7 +426,7 @@ fn the_three_accuracies() {
 #[test]
 fn argmax_is_the_first_of_equals() {
     assert_eq!([&[0.25; 4][..], &[0.1, 0.4, 0.1, 0.4], &[0.0, 0.1, 0.9], &[1.0]].map(argmax), [0, 1, 2, 0]);
-    let probabilities = Matrix::from_vec(4, 2, vec![0.5, 0.5, 0.2, 0.8, 0.9, 0.1, 0.4, 0.6]);
+    let probabilities = Matrix::from_rows(4, 2, &[0.5, 0.5, 0.2, 0.8, 0.9, 0.1, 0.4, 0.6]);
     assert_eq!(accuracy(&probabilities, &[0, 1, 1, 1]), 0.75);
 }
 

@@ -1,0 +1,59 @@
+"use strict";
+// The network: its layers, read from the bytes of model.safetensors, and its forward pass. It needs nothing of the other
+// files. Sums are taken in f64 over the same f32 weights as the training program's.
+
+// Applied to every number of a hidden layer's output.
+const activations = {
+  Sigmoid: (z) => 1 / (1 + Math.exp(-z)),
+  Tanh: (z) => Math.tanh(z),
+  ReLU: (z) => Math.max(0, z),
+  SiLU: (z) => z / (1 + Math.exp(-z)),
+};
+
+// A safetensors file is the length of its header (8 bytes, little-endian), the header as JSON, and then all numbers as
+// little-endian f32. The header says for each tensor where its numbers begin and end.
+function readNetwork(bytes) {
+  const start = 8 + Number(new DataView(bytes.buffer).getBigUint64(0, true));
+  const header = JSON.parse(new TextDecoder().decode(bytes.subarray(8, start)));
+  const numbers = (name) => {
+    const [from, to] = header[name].data_offsets;
+    return new Float32Array(bytes.slice(start + from, start + to).buffer);
+  };
+  const layers = [];
+  for (let l = 0; header[`${l}.weight`]; l += 2) { // 0.weight, 0.bias, 2.weight, 2.bias, …, as PyTorch names them
+    const [fan_out, fan_in] = header[`${l}.weight`].shape;
+    layers.push({ fan_in, fan_out, weight: numbers(`${l}.weight`), bias: numbers(`${l}.bias`) });
+  }
+  const name = header.__metadata__?.activation ?? "Sigmoid";
+  if (!Object.hasOwn(activations, name)) throw new Error(`its activation is ${name}, which network.js does not know`);
+  return { layers, activation: activations[name] };
+}
+
+// pixels [rows × columns], 0 to 255 → probabilities [classes]
+function forward({ layers, activation }, pixels) {
+  let x = Float64Array.from(pixels, (p) => (p - 127.5) / 255);
+  for (const layer of layers) {
+    const z = linear(layer, x);
+    x = layer === layers.at(-1) ? softmax(z) : z.map((value) => activation(value));
+  }
+  return Array.from(x);
+}
+
+// z = W·x + b, with W [fan_out × fan_in] row-major
+function linear({ fan_in, fan_out, weight, bias }, x) {
+  return Float64Array.from(bias, (sum, j) => {
+    for (let i = 0; i < fan_in; i++) sum += weight[j * fan_in + i] * x[i];
+    return sum;
+  });
+}
+
+// Less the largest, so that no power overflows.
+function softmax(z) {
+  const largest = z.reduce((a, b) => Math.max(a, b));
+  const powers = z.map((value) => Math.exp(value - largest));
+  const sum = powers.reduce((a, b) => a + b);
+  return powers.map((power) => power / sum);
+}
+
+// The largest probability's index; of equal ones the first.
+const argmax = (probabilities) => probabilities.indexOf(probabilities.reduce((a, b) => Math.max(a, b)));

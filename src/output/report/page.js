@@ -1,0 +1,323 @@
+"use strict";
+// The page: the pad and its buttons, the answer, and the still sections below. The network is network.js, and what makes
+// pixels of a drawing is drawing.js.
+
+// ---- Data: one JSON block that the training program wrote into the page.
+
+const data = JSON.parse(document.getElementById("data").textContent);
+const { rows, columns, classes } = data;
+const names = data.class_names.length ? data.class_names : Array.from({ length: classes }, (_, label) => String(label));
+const digits = names.join("") === "0123456789";
+const network = sound(() => readNetwork(bytesOf(data.weights)));
+
+function bytesOf(base64) {
+  const text = atob(base64);
+  const bytes = new Uint8Array(text.length);
+  for (let i = 0; i < text.length; i++) bytes[i] = text.charCodeAt(i);
+  return bytes;
+}
+
+// What `read` returns; an alarm if it fails.
+function sound(read) {
+  try {
+    return read();
+  } catch (error) {
+    alarm(`It can't read its network: ${error.message}.`);
+    throw error;
+  }
+}
+
+function alarm(text) {
+  const place = document.getElementById("alarm");
+  place.textContent = `Do not trust this page. ${text}`;
+  place.hidden = false;
+}
+
+const predict = (pixels) => forward(network, pixels);
+
+// The page's probabilities for the test images in it must be the training program's. One image at a time, so that a large
+// network does not keep the page from answering.
+async function compare({ pixels, probabilities }) {
+  const [all, size] = [bytesOf(pixels), rows * columns];
+  let difference = 0;
+  for (const [n, expected] of probabilities.entries()) {
+    await new Promise((resolve) => setTimeout(resolve));
+    const got = predict(all.subarray(n * size, (n + 1) * size));
+    difference = Math.max(difference, ...got.map((value, label) => Math.abs(value - expected[label])));
+  }
+  const images = `On ${probabilities.length} test images its probabilities`;
+  if (difference <= 1e-3) {
+    document.getElementById("agreement").textContent = `This page computes the network by itself. ${images} are those of ` +
+      `the training program to within ${difference.toExponential(0)}.`;
+  } else {
+    alarm(`${images} differ from the training program's by up to ${difference.toPrecision(2)}: network.js does not ` +
+      "compute the network that was trained. Whoever changes the network must change network.js too.");
+  }
+  return difference;
+}
+
+// ---- Drawing: strokes or one picture. Each change makes a new drawing; undo and redo go back and forth among them.
+
+const pad = document.getElementById("pad");
+const padPen = pad.width / 18;
+const blank = { strokes: [] };
+const drawings = [blank];
+const idle = { pointer: null };
+let position = 0; // of the current drawing
+let hand = idle; // or the stroke under way
+
+const current = () => drawings[position];
+const isBlank = ({ strokes }) => strokes?.length === 0;
+
+function change(next) {
+  drawings.splice(position + 1, Infinity, next);
+  go(1);
+}
+
+function go(steps) {
+  position = Math.min(drawings.length - 1, Math.max(0, position + steps));
+  say("");
+  refresh();
+}
+
+function padPoint(event) {
+  const box = pad.getBoundingClientRect();
+  return [((event.clientX - box.left) / box.width) * pad.width, ((event.clientY - box.top) / box.height) * pad.height];
+}
+
+pad.addEventListener("pointerdown", (event) => {
+  if (!event.isPrimary || event.button !== 0) return;
+  event.preventDefault();
+  pad.setPointerCapture(event.pointerId);
+  hand = { pointer: event.pointerId, points: [padPoint(event)] };
+  change({ strokes: [...(current().strokes ?? []), hand.points] }); // a stroke after a picture starts afresh
+});
+
+pad.addEventListener("pointermove", (event) => {
+  if (event.pointerId !== hand.pointer) return;
+  const coalesced = event.getCoalescedEvents?.() ?? [];
+  hand.points.push(...(coalesced.length ? coalesced : [event]).map(padPoint));
+  refresh();
+});
+
+for (const end of ["pointerup", "pointercancel"]) {
+  pad.addEventListener(end, () => {
+    hand = idle;
+    refresh();
+  });
+}
+
+document.getElementById("undo").addEventListener("click", () => go(-1));
+document.getElementById("redo").addEventListener("click", () => go(1));
+document.getElementById("clear").addEventListener("click", () => isBlank(current()) || change(blank));
+document.addEventListener("keydown", (event) => {
+  if (!event.ctrlKey && !event.metaKey) return;
+  const steps = { z: event.shiftKey ? 1 : -1, y: 1 }[event.key.toLowerCase()];
+  if (!steps) return;
+  event.preventDefault();
+  go(steps);
+});
+
+// ---- A picture: from a file, dropped or pasted.
+
+const file = document.getElementById("file");
+document.getElementById("open").addEventListener("click", () => file.click());
+file.addEventListener("change", () => {
+  openPicture(file.files);
+  file.value = ""; // the same file again is a change again
+});
+
+const padFrame = pad.parentElement;
+document.addEventListener("dragover", (event) => {
+  event.preventDefault(); // else the browser leaves the page for the file
+  padFrame.classList.add("dropping");
+});
+document.addEventListener("dragleave", () => padFrame.classList.remove("dropping"));
+document.addEventListener("drop", (event) => {
+  event.preventDefault();
+  padFrame.classList.remove("dropping");
+  openPicture(event.dataTransfer.files);
+});
+document.addEventListener("paste", (event) => openPicture(event.clipboardData.files));
+
+async function openPicture(files) {
+  const picture = [...files].find(({ type }) => type.startsWith("image/"));
+  if (!picture) return say("That is not a picture.");
+  const bitmap = await createImageBitmap(picture).catch(() => null);
+  if (!bitmap) return say("That picture can't be read.");
+  const ink = pictureInk(pixelsOf(bitmap));
+  if (ink) change({ ink });
+  else say("There is nothing on that picture.");
+}
+
+// ---- Answer: what is drawn, what the network sees of it, and the probabilities, once a frame.
+
+const mostBars = 12; // with more classes, only the likeliest are shown
+const answer = { pixels: null, probabilities: null };
+const bars = names.slice(0, mostBars).map(addBar);
+let frame = 0;
+let pause = 0;
+
+function addBar() {
+  const name = make("span", {});
+  const bar = make("div", { className: "bar" });
+  const text = make("span", { className: "percent" });
+  const item = make("li", {}, name, make("div", { className: "track" }, bar), text);
+  document.getElementById("bars").append(item);
+  return { item, name, bar, text };
+}
+
+function refresh() {
+  frame ||= requestAnimationFrame(() => {
+    frame = 0;
+    const { ink, strokes } = current();
+    const drawn = ink ?? strokesInk(strokes, padPen);
+    answer.pixels = drawn && prepare(drawn, rows, columns);
+    answer.probabilities = drawn && predict(answer.pixels);
+    if (!drawn && strokes.length && hand === idle) say("That is too small to be read. Draw something larger.");
+    if (ink?.uneven && most(answer.probabilities) < 0.9) say("If this is not what you drew, crop the picture to it.");
+    paintPad(current());
+    showAnswer(answer);
+  });
+}
+
+function paintPad({ strokes, ink }) {
+  const context = pad.getContext("2d");
+  context.clearRect(0, 0, pad.width, pad.height);
+  if (strokes) return inkStrokes(context, strokes, padPen);
+  const scale = Math.min(pad.width / ink.width, pad.height / ink.height);
+  const [width, height] = [ink.width * scale, ink.height * scale];
+  context.drawImage(imageCanvas(ink.width, ink.height, (i) => grey(255 * ink.levels[i])),
+    (pad.width - width) / 2, (pad.height - height) / 2, width, height);
+}
+
+function showAnswer({ pixels, probabilities }) {
+  document.getElementById("hint").hidden = !isBlank(current());
+  document.getElementById("undo").setAttribute("aria-disabled", position === 0);
+  document.getElementById("redo").setAttribute("aria-disabled", position === drawings.length - 1);
+  document.getElementById("clear").setAttribute("aria-disabled", isBlank(current()));
+  paintImage(document.getElementById("seen"), columns, rows, (i) => grey(pixels ? pixels[i] : 0));
+  const first = probabilities && argmax(probabilities);
+  const labels = [...names.keys()];
+  if (classes > mostBars && probabilities) labels.sort((a, b) => probabilities[b] - probabilities[a]);
+  bars.forEach(({ item, name, bar, text }, n) => {
+    const probability = probabilities ? probabilities[labels[n]] : 0;
+    item.classList.toggle("best", labels[n] === first);
+    name.textContent = names[labels[n]];
+    bar.style.transform = `scaleX(${probability})`;
+    text.textContent = probabilities ? percent(probability) : "";
+  });
+  const shown = probabilities ? [names[first], percent(probabilities[first])] : [];
+  document.getElementById("reading").replaceChildren(...shown.map((text) => make("span", {}, text)));
+  clearTimeout(pause); // said once the hand rests, not at every move of it
+  pause = setTimeout(() => (document.getElementById("spoken").textContent = shown.join(", ")), 400);
+}
+
+function say(text) {
+  document.getElementById("message").textContent = text;
+}
+
+// Never 100 % for what is less.
+const percent = (probability) => `${(probability < 1 ? Math.min(99.9, 100 * probability) : 100).toFixed(1)} %`;
+
+// ---- What the sections are made of.
+
+function make(tag, properties, ...children) {
+  const element = Object.assign(document.createElement(tag), properties);
+  element.append(...children);
+  return element;
+}
+
+// colour(i) is the [red, green, blue, alpha] of pixel i.
+function paintImage(canvas, width, height, colour) {
+  Object.assign(canvas, { width, height });
+  const image = new ImageData(width, height);
+  for (let i = 0; i < width * height; i++) image.data.set(colour(i), 4 * i);
+  canvas.getContext("2d").putImageData(image, 0, 0);
+  return canvas;
+}
+
+const imageCanvas = (width, height, colour) => paintImage(document.createElement("canvas"), width, height, colour);
+const grey = (level) => [level, level, level, 255];
+
+// ---- The still sections.
+
+function fillList(id, pairs) {
+  const list = document.getElementById(id);
+  for (const [label, text] of pairs) list.append(make("div", {}, make("dt", {}, label), make("dd", {}, text)));
+}
+
+function fillConfusion(confusion) {
+  const wrongOf = (label) => total(confusion[label]) - confusion[label][label];
+  const mostClasses = 30;
+  const worstFirst = [...names.keys()].sort((a, b) => wrongOf(b) - wrongOf(a));
+  const labels = worstFirst.slice(0, mostClasses).sort((a, b) => a - b);
+  const table = document.getElementById("confusion");
+  table.style.minWidth = `${2.4 * labels.length}em`; // with many classes it scrolls
+  const heading = (scope, label) => make("th", { scope }, make("span", {}, names[label]));
+  table.createTHead().append(make("tr", {}, make("td", {}), ...labels.map((label) => heading("col", label))));
+  const worst = most(labels.flatMap((truth) => labels.map((label) => (label === truth ? 1 : confusion[truth][label]))));
+  const body = table.createTBody();
+  for (const truth of labels) {
+    const images = total(confusion[truth]);
+    const cells = labels.map((label) => {
+      const [count, right] = [confusion[truth][label], label === truth];
+      const title = `${names[truth]} taken for ${names[label]}: ${count} of ${images}`;
+      const cell = make("td", { className: right ? "right" : count ? "wrong" : "none", title }, count);
+      cell.style.setProperty("--share", right ? count / Math.max(1, images) : Math.sqrt(count / worst));
+      return cell;
+    });
+    body.append(make("tr", {}, heading("row", truth), ...cells));
+  }
+  const [all, wrong] = [total(confusion.map(total)), total([...names.keys()].map(wrongOf))];
+  document.getElementById("confusion-note").textContent =
+    `A row is the true ${digits ? "digit" : "class"}, a column the network's answer. ${wrong.toLocaleString("en")} of ` +
+    `${all.toLocaleString("en")} answers on test images are wrong.` +
+    (classes > mostClasses ? ` Of the ${classes} classes these are the ${mostClasses} with the most wrong answers.` : "");
+}
+
+function fillMistakes(mistakes) {
+  if (!mistakes.length) document.getElementById("mistakes").append(make("p", {}, "It made none."));
+  for (const { index, truth, prediction, probability, pixels } of mistakes) {
+    const levels = bytesOf(pixels);
+    const picture = imageCanvas(columns, rows, (i) => grey(levels[i]));
+    picture.setAttribute("role", "img");
+    picture.setAttribute("aria-label", `Test image ${index}`);
+    const caption = make("figcaption", {}, make("b", {}, names[truth]), " taken for ", make("b", {}, names[prediction]),
+      make("small", {}, percent(probability)));
+    document.getElementById("mistakes").append(make("figure", { title: `Test image ${index}` }, picture, caption));
+  }
+}
+
+// Colour says the sign, opacity the size, so that zero is the page's own colour in light and dark.
+function fillUnits({ fan_in, fan_out, weight }) {
+  const units = Math.min(fan_out, 128);
+  const limit = quantile(weight.subarray(0, units * fan_in).map(Math.abs), 0.995); // the few beyond it would leave the rest pale
+  for (let unit = 0; unit < units; unit++) {
+    const picture = imageCanvas(columns, rows, (i) => {
+      const value = weight[unit * fan_in + i];
+      return [...(value < 0 ? [50, 125, 220] : [238, 122, 30]), (255 * Math.abs(value)) / limit];
+    });
+    document.getElementById("units").append(Object.assign(picture, { title: `Unit ${unit}` }));
+  }
+  document.getElementById("units-note").append(
+    `The weights of ${units < fan_out ? `the first ${units} of its ${fan_out.toLocaleString("en")}` : `each of its ${fan_out}`}` +
+    " units, laid out as the image. Ink where it is orange raises the unit, ink where it is blue lowers it: ",
+    make("span", { className: "scale" }, `−${limit.toFixed(2)}`, make("i", {}), `+${limit.toFixed(2)}`));
+}
+
+const longest = most(names.map((name) => name.length));
+document.body.classList.toggle("words", longest > 3);
+document.body.style.setProperty("--names", `${Math.max(1.25, 0.65 * Math.min(12, longest))}rem`);
+if (!digits) {
+  document.title = "mnist-mlp: draw";
+  document.querySelector("h1").textContent = "Draw";
+}
+fillList("accuracies", data.accuracies);
+fillList("config", data.config);
+fillConfusion(data.confusion);
+fillMistakes(data.mistakes);
+fillUnits(network.layers[0]);
+refresh();
+
+window.mnist = { data, network, predict, answer, compared: compare(data.samples) };
