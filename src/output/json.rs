@@ -83,8 +83,10 @@ impl<'a> Reader<'a> {
         let mut numbers = Vec::new();
         self.list(["[", "]"], |reader| {
             let (digits, after) = reader.rest.split_at(reader.rest.bytes().take_while(u8::is_ascii_digit).count());
-            let Ok(number) = digits.parse() else { return reader.error("a whole number") };
-            numbers.push(number);
+            match digits.parse() {
+                Ok(number) if digits == "0" || !digits.starts_with('0') => numbers.push(number),
+                _ => return reader.error("a whole number"),
+            }
             reader.go_to(after);
             Ok(())
         })?;

@@ -141,6 +141,7 @@ proptest! {
         prop_assert_eq!((read.network.activation, read.image_size), (activation, Some((rows, columns))));
 
         let length = u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
+        prop_assert_eq!(length % 8, 0);
         let header = std::str::from_utf8(&bytes[8..8 + length]).unwrap();
         let Some(Value::Object(members)) = json::parse(header) else { panic!("{header}") };
         let Value::Object(written) = &members[METADATA] else { panic!("{header}") };
@@ -234,12 +235,17 @@ fn shapes_that_are_wrong_or_do_not_chain_are_refused() {
         let found = format!("shapes {} and [2] of 2.weight and 2.bias", other.replace(',', ", "));
         refused(&altered(shape, other), &[&found, "expected [fan_out, 3] and [fan_out], each at least 1"]);
     }
+    let mut broken = network(&[2, 3, 2], 1);
+    broken.layers[1] = network(&[4, 2], 1).layers.remove(0);
+    refused(&encode(&broken, (1, 2), &[]), &["shapes [2, 4] and [2] of 2.weight", "expected [fan_out, 3]"]);
     for (shape, other) in [("[3,2]", "[2,3]"), ("[3], ", "[3,1],"), ("[3], ", "[1,3],")] {
         refused(&altered(shape, other), &["of 0.weight and 0.bias", "expected [fan_out, fan_in] and [fan_out]"]);
     }
     // A product of 2^66 is 2^2 in 64 bits.
     refused(&altered("[2,3]", "[8589934592,8589934592]"), &["\"2.weight\"", "4 bytes for each number"]);
     refused(&altered("[2,3]", "[4611686018427387910,1]"), &["\"2.weight\"", "4 bytes for each number"]);
+    let backwards = r#"[8589934592,8589934592], "data_offsets":[68,44]"#;
+    refused(&altered(r#"[2,3], "data_offsets":[44,68]"#, backwards), &["\"2.weight\"", "4 bytes for each number"]);
     for (shape, bias, size) in [("[0,2]", 0, 0), ("[2,0]", 2, 8)] {
         let header = format!(
             r#"{{"0.weight":{{"dtype":"F32","shape":{shape},"data_offsets":[0,0]}},
@@ -289,7 +295,9 @@ fn headers_of_another_form_are_refused() {
         let words = [&format!("at byte {place} of the header")[..], &format!("expected {expected};")];
         refused(&altered(from, &marked.replace('¦', "")), &words);
     };
-    for marked in ["[44,¦]", "[¦-44,68]", "[44,¦\"68\"]", "[¦,44]", "[44,¦18446744073709551616]", "[¦[44,68]]"] {
+    for marked in
+        ["[44,¦]", "[¦-44,68]", "[44,¦\"68\"]", "[¦,44]", "[¦044,68]", "[44,¦18446744073709551616]", "[¦[44,68]]"]
+    {
         refused_at_mark("[44,68]", marked, "a whole number");
     }
     for (marked, expected) in [
@@ -314,9 +322,13 @@ fn headers_of_another_form_are_refused() {
     for bytes in [&b"\xff"[..], b"{\"\xc3\x28\":0}", b"{\"\xed\xa0\x80\":0}", b"{\"\xf0\x9f\""] {
         refused(&file(bytes, b""), &["not UTF-8"]);
     }
-    for (header, expected) in
-        [("[]", "\"{\""), ("\u{feff}{}", "\"{\""), ("{} {}", "the end of the header"), ("{a:1}", "a JSON string")]
-    {
+    for (header, expected) in [
+        ("[]", "\"{\""),
+        ("\u{feff}{}", "\"{\""),
+        ("{} {}", "the end of the header"),
+        ("{a:1}", "a JSON string"),
+        ("{\u{a0}}", "a JSON string"),
+    ] {
         refused(&file(header.as_bytes(), b""), &["of the header", &format!("expected {expected};")]);
     }
     // No nesting is too deep for the reader, since it goes no deeper than the format.
@@ -445,14 +457,15 @@ fn string(json: &str) -> Result<String, String> {
 #[test]
 fn strings_are_read_without_their_escapes() {
     for (json, text) in [
-        (r#" "" "#, ""),
+        (" \r\n\t\"\" ", ""),
         (r#""a\"\\\/\b\f\n\r\tz""#, "a\"\\/\u{8}\u{c}\n\r\tz"),
         (r#""\u0041\u00e9\u20AC\ud83d\ude00\uDBFF\uDFFF\u0000""#, "Aé€😀\u{10ffff}\0"),
         ("\"é€😀\u{7f}\"", "é€😀\u{7f}"),
     ] {
         assert_eq!(string(json), Ok(text.into()), "{json}");
     }
-    let broken = r#""a "\ "\a" "\u12" "\u+123" "\u12é4" "\U0041" "\ude00" "\ud83d" "\ud83d\u0041" "\ud83d\n" 'a' a"#;
+    let broken =
+        r#""a "\ "\a" "\u12" "\u+123" "\u12é4" "\u123g" "\U0041" "\ude00" "\ud83d" "\ud83d\u0041" "\ud83d\n" 'a' a"#;
     for json in broken.split(' ').chain(["", "\"a\tb\""]) {
         assert!(string(json).unwrap_err().contains("at byte 0 of the header; expected a JSON string"), "{json}");
     }
