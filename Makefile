@@ -18,7 +18,7 @@ test: ## everything that a contributor must pass
 	cargo test
 
 miri: ## check the kernels' use of memory; needs `rustup toolchain install nightly --component miri`
-	RUSTFLAGS='-C target-feature=+avx512f,+avx2,+fma' cargo +nightly miri test --test all math::memory
+	RUSTFLAGS='-C target-feature=+avx512f,+avx2,+fma,+bmi1,+bmi2' cargo +nightly miri test --test all math::memory
 
 bench: ## time the products, an epoch and evaluation beside this machine's peak
 	@cargo run --release --bin bench

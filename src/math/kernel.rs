@@ -31,7 +31,11 @@ impl Kernel {
     pub fn supported() -> Vec<Kernel> {
         let mut kernels = Vec::new();
         #[cfg(target_arch = "x86_64")]
-        if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
+        if is_x86_feature_detected!("avx2")
+            && is_x86_feature_detected!("fma")
+            && is_x86_feature_detected!("bmi1") // to count and to clear bits, in the loop over steps
+            && is_x86_feature_detected!("bmi2")
+        {
             if is_x86_feature_detected!("avx512f") {
                 kernels.push(Kernel(InstructionSet::Avx512));
             }

@@ -79,7 +79,7 @@ mod x86 {
     impl Target for Avx2 {
         type Vector = __m256;
         const TILE_ROWS: usize = 6; // of 16 registers, 12 accumulate
-        #[target_feature(enable = "avx2,fma")]
+        #[target_feature(enable = "avx2,fma,bmi1,bmi2")]
         unsafe fn call<O: Operation>(operation: O) -> O::Output {
             operation.run::<Self>()
         }
@@ -102,7 +102,7 @@ mod x86 {
     impl Target for Avx512 {
         type Vector = __m512;
         const TILE_ROWS: usize = 8; // of 32 registers, 16 accumulate; 16 rows are two tiles
-        #[target_feature(enable = "avx512f,avx2,fma")]
+        #[target_feature(enable = "avx512f,avx2,fma,bmi1,bmi2")]
         unsafe fn call<O: Operation>(operation: O) -> O::Output {
             operation.run::<Self>()
         }
