@@ -146,15 +146,12 @@ impl<'a> Trainer<'a> {
             None => None,
             Some(deformation) => Some(Deformed::new(deformer(deformation)?, &set.images)),
         };
-        let velocity = |layer: &Linear| Linear {
-            weight: Matrix::zeros(layer.weight.rows(), layer.weight.columns()),
-            bias: vec![0.0; layer.bias.len()],
-        };
+        let velocity = |pair: &[usize]| Linear::zeros(pair[0], pair[1]);
         Ok(Trainer {
             config,
             set,
             deformed,
-            velocities: network.layers.iter().filter(|_| config.momentum > 0.0).map(velocity).collect(),
+            velocities: widths.windows(2).filter(|_| config.momentum > 0.0).map(velocity).collect(),
             buffers: network.buffers(),
             network,
             batch_labels: Vec::with_capacity(config.batch_size),

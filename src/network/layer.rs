@@ -83,6 +83,11 @@ pub struct Linear {
 }
 
 impl Linear {
+    /// A layer of zeros.
+    pub fn zeros(fan_in: usize, fan_out: usize) -> Self {
+        Linear { weight: Matrix::zeros(fan_in, fan_out), bias: vec![0.0; fan_out] }
+    }
+
     /// A layer with random weights and biases, in this order, row by row.
     pub fn new(fan_in: usize, fan_out: usize, initialisation: Initialisation, rng: &mut Rng) -> Self {
         let (of_weight, of_bias) = initialisation.standard_deviations(fan_in, fan_out);
@@ -90,7 +95,7 @@ impl Linear {
         let mut random = |numbers: &mut [f32], deviation| {
             numbers.fill_with(|| (deviation * rng.normal() + 0.0) as f32);
         };
-        let mut layer = Linear { weight: Matrix::zeros(fan_in, fan_out), bias: vec![0.0; fan_out] };
+        let mut layer = Linear::zeros(fan_in, fan_out);
         random(layer.weight.data_mut(), of_weight);
         random(&mut layer.bias, of_bias);
         layer

@@ -172,11 +172,8 @@ fn after(
     steps: &[Step],
 ) -> Vec<f32> {
     let (mut after, mut buffers) = (network.clone(), network.buffers());
-    let zero = |layer: &Linear| Linear {
-        weight: Matrix::zeros(layer.weight.rows(), layer.weight.columns()),
-        bias: vec![0.0; layer.bias.len()],
-    };
-    let mut velocities: Vec<Linear> = network.layers.iter().filter(|_| steps[0].momentum > 0.0).map(zero).collect();
+    let zeros = |pair: &[usize]| Linear::zeros(pair[0], pair[1]);
+    let mut velocities: Vec<Linear> = WIDTHS.windows(2).filter(|_| steps[0].momentum > 0.0).map(zeros).collect();
     for &step in steps {
         buffers.pixels = pixels.clone();
         after.train(&mut buffers, labels, loss, dropout.as_deref_mut(), step, &mut velocities);

@@ -245,11 +245,8 @@ fn training_is_its_steps_one_after_another() {
         let (mut buffers, mut order) = (network.buffers(), (0..101).collect::<Vec<usize>>());
         let (mut shuffle, rng) = (rng(Purpose::Shuffle), rng(Purpose::Dropout));
         let mut dropout = (p > 0.0).then_some(Dropout { p, after_activation: false, rng });
-        let mut velocities = if momentum > 0.0 { network.layers.clone() } else { vec![] };
-        for velocity in &mut velocities {
-            velocity.weight.data_mut().fill(0.0);
-            velocity.bias.fill(0.0);
-        }
+        let zeros = |pair: &[usize]| Linear::zeros(pair[0], pair[1]);
+        let mut velocities: Vec<Linear> = widths.windows(2).filter(|_| momentum > 0.0).map(zeros).collect();
         let iterations = 101_usize.div_ceil(batch_size);
         for epoch in 0..2 {
             let (mut losses, mut correct, mut learning_rate) = (0.0, 0, 0.0);
