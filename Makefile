@@ -1,12 +1,15 @@
 # `make` alone lists what there is.
 
-.PHONY: help run experiments test miri bench
+.PHONY: help run best experiments test miri bench
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: ## train the network that get_config in src/main.rs describes
 	@cargo run --release
+
+best: ## train the same network at its best: 99.3 % in two minutes, into runs/best
+	@cargo run --release --bin best
 
 experiments: ## repeat every experiment of the coursework with ten seeds each, into results/
 	@cargo run --release --bin experiments

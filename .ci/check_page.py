@@ -265,11 +265,14 @@ def check_pictures(page):
 def check_sections(page, screenshots):
     check("the page is about digits", page.run("return document.querySelector('h1').textContent") == "Draw a digit")
     data, count = page.data, lambda selector: len(page.driver.find_elements(By.CSS_SELECTOR, selector))
+    shown = page.driver.find_element(By.ID, "deformed").is_displayed()
+    check("deformed images are there if it was trained on such", shown == (len(data["examples"]) > 0), shown)
     for what, selector, expected in (
             ("probabilities", "#bars li", data["classes"]), ("accuracies", "#accuracies dd", len(data["accuracies"])),
             ("lines of the configuration", "#config dd", len(data["config"])), ("figure of curves", ".curves > svg", 1),
             ("cells of the confusion matrix", "#confusion tbody td", data["classes"] ** 2),
             ("mistakes", "#mistakes figure", len(data["mistakes"])),
+            ("deformed images", "#examples canvas", 6 * len(data["examples"])),
             ("first-layer units", "#units canvas", page.run("return Math.min(128, mnist.network.layers[0].fan_out)"))):
         found = count(selector)
         check(f"{what} shown: {expected}", found == expected, found if found != expected else "")

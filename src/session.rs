@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use crate::config::Config;
 use crate::data::Data;
+use crate::data::deformation::Deformer;
 use crate::error::{Error, Result};
 use crate::math::kernel::Kernel;
 use crate::output;
@@ -92,6 +93,13 @@ pub fn save(config: &Config, data: &Data, trained: &Trained) -> Result<String> {
     let facts = fields.iter().chain(&accuracies).map(|(name, text)| (name.replace(' ', "_"), text.clone()));
     let image_size = (data.test.images.rows, data.test.images.columns);
     let weights = weights::encode(&trained.network, image_size, &facts.collect::<Vec<_>>());
+    let (kernel, images) = (Kernel::best(), &data.train.images);
+    let examples = match config.deformation {
+        None => vec![],
+        Some(deformation) => {
+            Deformer::new(deformation, config.seed, kernel, images.rows, images.columns)?.examples(images)
+        }
+    };
     let report = Report {
         config: &fields,
         accuracies: &accuracies,
@@ -99,6 +107,7 @@ pub fn save(config: &Config, data: &Data, trained: &Trained) -> Result<String> {
         curves: &curves,
         weights: &weights,
         test: &data.test,
+        examples: &examples,
         trained,
     }
     .html();

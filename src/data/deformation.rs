@@ -165,6 +165,18 @@ impl Deformer {
         rows.iter().zip(columns).map(|(&row, &column)| [row, column]).take(self.rows * self.columns)
     }
 
+    /// The first images of `images`, ten or fewer, each as it is and then as it is in the first five epochs.
+    pub fn examples(&mut self, images: &Images) -> Vec<Vec<Vec<u8>>> {
+        let mut row = |number: usize| {
+            let mut row = vec![images.image(number).to_vec(); 6];
+            row[1..].iter_mut().enumerate().for_each(|(epoch, deformed)| {
+                self.deform(epoch, number, images.image(number), deformed);
+            });
+            row
+        };
+        (0..images.len().min(10)).map(&mut row).collect()
+    }
+
     /// `deformed ←` all `images` as they are in `epoch`.
     fn deform_all(&mut self, epoch: usize, images: &Images, deformed: &mut Images) {
         for (number, deformed) in deformed.pixels.chunks_exact_mut(images.size()).enumerate() {

@@ -13,7 +13,7 @@ use crate::output::plot::{Figure, Line};
 use crate::output::progress::Console;
 
 /// Experiments that stand in one table and in its two figures: the name of these, the title, the experiments.
-const COMPARISONS: [(&str, &str, &str); 8] = [
+const COMPARISONS: [(&str, &str, &str); 9] = [
     ("initialisation", "Initialisation", "zero-constant normal-constant xavier-constant"),
     ("loss", "Loss", "xavier-constant xavier-constant-mse"),
     ("schedule-normal", "Schedule, Normal", "normal-constant normal-step normal-cosine normal-cycle"),
@@ -32,6 +32,7 @@ const COMPARISONS: [(&str, &str, &str); 8] = [
          xavier-cosine-dropout-0.5-after",
     ),
     ("best", "The best", "xavier-step-l2-1e-5 xavier-step xavier-cosine-20 normal-cosine-l2-1e-5"),
+    ("deformation", "Deformation", "xavier-step-l2-1e-5 xavier-step-l2-1e-5-deformed best wide"),
 ];
 
 /// Renews `README.md` and the figures in `folder` from the runs there. In the page it fills in

@@ -3,6 +3,8 @@
 //! The page lies in `report/`; here it gets its style, its scripts and its data, as JSON that the scripts read.
 
 use crate::data::Dataset;
+#[cfg(doc)]
+use crate::data::deformation::Deformer;
 use crate::network::{argmax, confusion};
 use crate::output::json::quote;
 use crate::training::Trained;
@@ -34,6 +36,8 @@ pub struct Report<'a> {
     pub weights: &'a [u8],
     /// The test images.
     pub test: &'a Dataset,
+    /// Training images as [`Deformer::examples`] has them, or none.
+    pub examples: &'a [Vec<Vec<u8>>],
     /// The network and what it makes of the test images.
     pub trained: &'a Trained,
 }
@@ -99,7 +103,8 @@ impl Report<'_> {
                     array((0..samples).map(|i| array(probabilities.row(i))))
                 ),
             ),
-            ("weights", format!("\"{}\"", base64(self.weights))),
+            ("examples", array(self.examples.iter().map(|row| array(row.iter().map(|image| quote(&base64(image))))))),
+            ("weights", quote(&base64(self.weights))),
         ];
         let members: Vec<String> = members.iter().map(|(name, value)| format!("\"{name}\":{value}")).collect();
         format!("{{{}}}", members.join(","))

@@ -63,12 +63,14 @@ fn text(bytes: &[u8]) -> String {
 fn a_name_says_what_the_row_is() {
     let of_coursework = |row: &Experiment| row.config.activation == Config::default().activation;
     for Experiment { name, config, reported } in experiments::all().into_iter().filter(of_coursework) {
-        let Config { initialisation, schedule, dropout, dropout_after_activation, weight_decay, .. } = config;
+        let Config { initialisation, schedule, dropout, dropout_after_activation, weight_decay, deformation, .. } =
+            config;
         let mut expected = format!("{initialisation:?}-{schedule:?}").to_lowercase();
         expected += if config.loss == Loss::MeanSquaredError { "-mse" } else { "" };
         expected += &if dropout > 0.0 { format!("-dropout-{dropout}") } else { String::new() };
         expected += if dropout_after_activation { "-after" } else { "" };
         expected += &if weight_decay > 0.0 { format!("-l2-{weight_decay:e}") } else { String::new() };
+        expected += if deformation.is_some() { "-deformed" } else { "" };
         let is_regularised = dropout > 0.0 || weight_decay > 0.0;
         expected += if config.epochs == 20 && !is_regularised { "-20" } else { "" };
         assert_eq!(name, expected);
@@ -231,7 +233,8 @@ fn the_program_runs_what_it_is_asked_for() {
 fn a_sweep_that_is_killed_leaves_the_runs_that_have_ended() {
     let Folder(folder) = &Folder::with_data("killed", &small_data());
     let results = &folder.join("results");
-    for (Experiment { name, config, .. }, least) in experiments::all().iter().zip(1..) {
+    let all: Vec<Experiment> = experiments::all().into_iter().filter(|row| row.config.epochs <= 20).collect();
+    for (Experiment { name, config, .. }, least) in all.iter().zip(1..) {
         let count = || runs::of(&read(results).0, name).count();
         let mut sweep = command(folder, &[name, "--seeds", "1000"]);
         let mut sweep = sweep.stdout(Stdio::null()).spawn().unwrap();
@@ -241,7 +244,7 @@ fn a_sweep_that_is_killed_leaves_the_runs_that_have_ended() {
         assert!(!sweep.wait().unwrap().success() && count() >= least, "{name}");
         assert!(runs::of(&read(results).0, name).all(|run| run.test_accuracies.len() == config.epochs), "{name}");
     }
-    assert!(experiments::all().iter().all(|row| runs::of(&read(results).0, row.name).next().is_some()));
+    assert!(all.iter().all(|row| runs::of(&read(results).0, row.name).next().is_some()));
 }
 
 #[test]

@@ -20,7 +20,7 @@ mod network {
     mod gradients;
 }
 mod training {
-    mod learning_rates;
+    mod held_out;
     mod schedule;
     mod trainer;
 }

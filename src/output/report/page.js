@@ -289,6 +289,15 @@ function fillMistakes(mistakes) {
   }
 }
 
+function fillExamples(examples) {
+  document.getElementById("deformed").hidden = !examples.length;
+  for (const row of examples) {
+    const pictures = row.map(bytesOf).map((levels) => imageCanvas(columns, rows, (i) => grey(levels[i])));
+    pictures.forEach((picture, epoch) => (picture.title = epoch ? `in epoch ${epoch}` : "as it is"));
+    document.getElementById("examples").append(make("div", {}, ...pictures));
+  }
+}
+
 // Colour says the sign, opacity the size, so that zero is the page's own colour in light and dark.
 function fillUnits({ fan_in, fan_out, weight }) {
   const units = Math.min(fan_out, 128);
@@ -319,6 +328,7 @@ fillList("accuracies", data.accuracies);
 fillList("config", data.config);
 fillConfusion(data.confusion);
 fillMistakes(data.mistakes);
+fillExamples(data.examples);
 fillUnits(network.layers[0]);
 refresh();
 

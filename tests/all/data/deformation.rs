@@ -81,6 +81,22 @@ fn the_ink_of_digits_stays() {
     assert!((after / before - 1.0).abs() < 0.02, "{}", after / before);
 }
 
+#[test]
+fn examples_are_the_images_and_what_training_makes_of_them() {
+    let images = pictures(12, 6, 7, 1).images;
+    let (mut deformer, mut deformed) = (deformer(STRONG, 6, 7), vec![0; 42]);
+    let examples = deformer.examples(&images);
+    assert_eq!(examples.len(), 10);
+    for (number, row) in examples.iter().enumerate() {
+        assert_eq!((row.len(), &row[0][..]), (6, images.image(number)));
+        for (epoch, example) in row[1..].iter().enumerate() {
+            deformer.deform(epoch, number, images.image(number), &mut deformed);
+            assert_eq!(*example, deformed);
+        }
+    }
+    assert_eq!(deformer.examples(&pictures(2, 6, 7, 1).images).len(), 2);
+}
+
 /// The numbers of images and epochs that a threaded training may ask for in any order.
 #[test]
 fn bits_depend_on_seed_epoch_and_number_alone() {

@@ -40,7 +40,16 @@ fn page(test: &Dataset, trained: &Trained) -> String {
 }
 
 fn report<'a>(test: &'a Dataset, trained: &'a Trained) -> Report<'a> {
-    Report { config: &[], accuracies: &[], class_names: &[], curves: "", weights: b"weights", test, trained }
+    Report {
+        config: &[],
+        accuracies: &[],
+        class_names: &[],
+        curves: "",
+        weights: b"weights",
+        test,
+        examples: &[],
+        trained,
+    }
 }
 
 /// The JSON text in a page.
@@ -117,12 +126,15 @@ fn no_text_of_a_run_changes_the_page_around_it() {
         accuracies: &[(evil, "0.5 ± 0.1".into())],
         class_names: &class_names,
         curves: "<svg><!--DATA--></svg>", // looks like a place to fill, and is none
+        examples: &[vec![vec![1, 2], vec![3, 4]], vec![vec![5], vec![6]]],
         ..report(&test, &trained)
     };
     let (html, plain) = (evil_report.html(), page(&test, &trained));
     let data = json::parse(embedded(&html)).unwrap();
     assert_eq!(pairs(member(&data, "config")), [("learning rate", evil)]);
     assert_eq!(pairs(member(&data, "accuracies")), [(evil, "0.5 ± 0.1")]);
+    let example = |row, i| unbase64(text(&items(&items(member(&data, "examples"))[row])[i]));
+    assert_eq!([example(0, 0), example(0, 1), example(1, 1)], [vec![1, 2], vec![3, 4], vec![6]]);
     assert_eq!(items(member(&data, "class_names")).iter().map(text).collect::<Vec<_>>(), class_names);
     assert_eq!(
         html.replace(embedded(&html), "").replace("<svg><!--DATA--></svg>", ""),

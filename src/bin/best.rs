@@ -1,0 +1,13 @@
+//! `make best`: the coursework's network at its best, as the experiment `best` found it.
+
+use std::process::ExitCode;
+
+use mnist_mlp::config::Config;
+use mnist_mlp::output::progress::Console;
+use mnist_mlp::{experiments, session};
+
+fn main() -> ExitCode {
+    let config = Config { output: "runs/best".into(), ..experiments::best() };
+    let run = || session::run(&config, &mut Console::stdout());
+    session::exit_code(session::no_arguments().and_then(|()| run()))
+}
