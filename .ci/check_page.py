@@ -5,7 +5,7 @@ python check_page.py REPORT.html [SCREENSHOTS]
 Needs the PyPI package selenium and Debian's chromium and chromium-driver. Prints one line a check and ends with exit
 code 1 at the first that fails. SCREENSHOTS is a folder for pictures of the page, light and dark, wide and narrow.
 """
-import base64, json, math, pathlib, random, shutil, struct, sys, tempfile, zlib
+import base64, contextlib, json, math, pathlib, random, shutil, struct, sys, tempfile, zlib
 from selenium import webdriver
 from selenium.common.exceptions import WebDriverException
 from selenium.webdriver.common.action_chains import ActionChains
@@ -35,15 +35,7 @@ def check(what, holds, seen=""):
 def main(report, screenshots):
     if not pathlib.Path(report).is_file():
         sys.exit(f"{report} is not there: make run writes runs/latest/report.html")
-    with tempfile.TemporaryDirectory() as scratch:
-        options = webdriver.ChromeOptions()
-        options.binary_location = shutil.which("chromium")
-        for flag in [*FLAGS, f"--user-data-dir={scratch}/profile"]:
-            options.add_argument(flag)
-        options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-        if not (options.binary_location and shutil.which("chromedriver")):
-            sys.exit("check_page.py needs Debian's packages chromium and chromium-driver")
-        driver = webdriver.Chrome(options, webdriver.ChromeService(shutil.which("chromedriver")))
+    with tempfile.TemporaryDirectory() as scratch, browser(scratch) as driver:
         try:
             page = Page(driver, pathlib.Path(report).resolve(), pathlib.Path(scratch))
             check_network(page)
@@ -54,8 +46,23 @@ def main(report, screenshots):
             check_other_networks(page, screenshots and pathlib.Path(screenshots))
         except WebDriverException as error:
             check("the browser could do the next step", False, error.msg.splitlines()[0])
-        finally:
-            driver.quit()
+
+
+@contextlib.contextmanager
+def browser(scratch):
+    """Headless Chromium, which keeps what it writes in the folder `scratch`."""
+    options = webdriver.ChromeOptions()
+    options.binary_location = shutil.which("chromium")
+    for flag in [*FLAGS, f"--user-data-dir={scratch}/profile"]:
+        options.add_argument(flag)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    if not (options.binary_location and shutil.which("chromedriver")):
+        sys.exit("this needs Debian's packages chromium and chromium-driver")
+    driver = webdriver.Chrome(options, webdriver.ChromeService(shutil.which("chromedriver")))
+    try:
+        yield driver
+    finally:
+        driver.quit()
 
 
 class Page:

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use mnist_mlp::data::Data;
 use mnist_mlp::error::{Error, Result};
-use mnist_mlp::experiments::{self, SEEDS, runs, sweep, tables};
+use mnist_mlp::experiments::{self, runs, sweep, tables};
 use mnist_mlp::output;
 use mnist_mlp::output::progress::Console;
 use mnist_mlp::session;
@@ -23,7 +23,7 @@ Runs the experiment NAME, or all of them, on all cores. Each run that ends is a 
 results/runs.csv, where the rows of its experiment replace those of an earlier time. After all
 experiments, fills in the tables of results/README.md and draws the figures there.
 
-  --seeds N    with the seeds from 1 to N (default 10)
+  --seeds N    with the seeds from 1 to N (default 10; 3 for wide)
   --report     makes tables and figures from the runs that are there, and runs nothing
   --list       lists the names
   --help       shows this
@@ -40,19 +40,20 @@ fn run(arguments: &[&str]) -> Result<()> {
         ["--help"] => return console.line(HELP.trim_end()),
         ["--list"] => return all.iter().try_for_each(|experiment| console.line(experiment.name)),
         ["--report"] => return tables::report(folder, &all, &mut console),
-        [] => (None, SEEDS),
-        ["--seeds", n] => (None, seeds(n)?),
-        [name] if !name.starts_with('-') => (Some(name), SEEDS),
-        [name, "--seeds", n] | ["--seeds", n, name] if !name.starts_with('-') => (Some(name), seeds(n)?),
+        [] => (None, None),
+        ["--seeds", n] => (None, Some(seeds(n)?)),
+        [name] if !name.starts_with('-') => (Some(name), None),
+        [name, "--seeds", n] | ["--seeds", n, name] if !name.starts_with('-') => (Some(name), Some(seeds(n)?)),
         _ => {
             let expected = "[NAME] [--seeds N], or one of --report, --list and --help alone";
             return Err(Error::new("the arguments", format!("{arguments:?}"), expected, "--help says what each does"));
         }
     };
-    let chosen = match name {
-        Some(name) => vec![experiments::find(&all, name)?],
-        None => all.iter().collect(),
+    let mut chosen = match name {
+        Some(name) => vec![experiments::find(&all, name)?.clone()],
+        None => all.clone(),
     };
+    chosen.iter_mut().for_each(|experiment| experiment.seeds = 1..=seeds.unwrap_or(*experiment.seeds.end()));
     // What is there is read first, so that nobody learns after the work that it cannot be added to.
     output::prepare(folder)?;
     let path = folder.join(runs::FILE);
@@ -60,9 +61,7 @@ fn run(arguments: &[&str]) -> Result<()> {
     dropped.iter().try_for_each(|line| console.line(line))?;
     let config = &chosen[0].config;
     let data = Data::load(&config.data, config.classes).map_err(|error| experiments::in_experiment(error, ""))?;
-    sweep::sweep(&chosen, 1..=seeds, &data, session::threads(), &mut console, |ended| {
-        runs::replace(&path, &all, ended)
-    })?;
+    sweep::sweep(&chosen, &data, session::threads(), &mut console, |ended| runs::replace(&path, &all, ended))?;
     if name.is_none() { tables::report(folder, &all, &mut console) } else { Ok(()) }
 }
 

@@ -1,83 +1,117 @@
 //! Running experiments: many at once, each on one thread.
 
 use std::cmp::Reverse;
-use std::ops::RangeInclusive;
-use std::sync::Mutex;
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::sync::{Mutex, PoisonError};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crate::config::Config;
 use crate::data::Data;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::experiments::runs::Run;
 use crate::experiments::{Experiment, in_experiment};
 use crate::math::kernel::Kernel;
 use crate::output::progress::{Console, duration};
 use crate::training::{self, Event, Trainer};
 
-/// How often the live line is drawn while nothing happens.
-const TICK: Duration = Duration::from_millis(500);
-
-/// An experiment and the seed to run it with.
-type Job<'a> = (&'a Experiment, u64);
-
-/// What a worker tells of a run, by its name.
-enum Message {
-    Begins(String),
+/// What there is to show of a run.
+enum News {
+    Begins,
     Epoch,
-    Ended(String, Result<Run>, Duration),
+    /// It has ended, after so many seconds.
+    Ended(Result<Run>, f64),
 }
 
-/// Runs each of `experiments` with each of `seeds`, `workers` runs at a time, the longest first so that the workers end
+/// Runs each of `experiments` with its seeds, `workers` runs at a time, the longest first so that the workers end
 /// together. When a run ends it gets a line on the console, and `save` is given all runs that have ended so far.
 /// Nothing but the seconds and the order depends on `workers`.
 ///
 /// # Errors
 /// Those of `save` and of the console, at once. A run that fails does not keep the others from ending: after them, the
 /// first such error, which names the run.
-pub fn sweep(
-    experiments: &[&Experiment],
-    seeds: RangeInclusive<u64>,
+pub fn sweep<'a>(
+    experiments: &'a [Experiment],
     data: &Data,
     workers: usize,
     console: &mut Console,
-    save: impl FnMut(&[Run]) -> Result<()>,
+    mut save: impl FnMut(&[Run]) -> Result<()> + Send,
 ) -> Result<()> {
-    let mut jobs: Vec<Job> = seeds.flat_map(|seed| experiments.iter().map(move |&e| (e, seed))).collect();
-    // Dropout draws a number for each unit, which takes longer than anything else that an experiment adds.
-    jobs.sort_by_key(|(experiment, _)| Reverse((experiment.config.epochs, experiment.config.dropout > 0.0)));
-    let queue = Mutex::new(jobs.iter().copied());
-    let (sender, receiver) = mpsc::channel();
+    let seeds = |experiment: &'a Experiment| experiment.seeds.clone().map(move |seed| (experiment, seed));
+    let mut jobs: Vec<(&Experiment, u64)> = experiments.iter().flat_map(seeds).collect();
+    // Dropout draws a number for each unit, which takes longer than anything else that these experiments add.
+    jobs.sort_by_key(|(experiment, seed)| {
+        (Reverse((experiment.config.epochs, experiment.config.dropout > 0.0)), *seed)
+    });
+    let width = jobs.iter().map(|job| job.0.name.len()).max().unwrap_or(0).max("experiment".len());
+    console.line(&format!("{:width$}  seed   train    test  best (epoch)  seconds", "experiment"))?;
+    let (start, all, all_epochs) =
+        (Instant::now(), jobs.len(), jobs.iter().map(|job| job.0.config.epochs).sum::<usize>());
+    let (mut done, mut epochs, mut running, mut runs) = (0, 0, Vec::new(), Vec::new());
+    let (mut failure, mut stop) = (Ok(()), Ok(()));
+    let mut show = |name: &str, news| match news {
+        News::Begins => {
+            running.push(name.to_string());
+            Ok(())
+        }
+        News::Epoch => {
+            epochs += 1;
+            console.live(|| {
+                let eta = start.elapsed().as_secs_f64() / epochs as f64 * (all_epochs - epochs) as f64;
+                format!("{done} of {all} runs done, ETA {}, now {}", duration(eta), running.join(", "))
+            })
+        }
+        News::Ended(run, seconds) => {
+            done += 1;
+            running.retain(|other| other != name);
+            let line = match run {
+                Ok(run) => {
+                    let Run { experiment, seed, train_accuracy, .. } = &run;
+                    let (test, (best, epoch)) = (run.test_accuracy(), run.best_test_accuracy());
+                    let line = format!(
+                        "{experiment:width$}  {seed:4}  {train_accuracy:6.4}  {test:6.4}  {best:.4} ({epoch:3})  \
+                         {seconds:7.1}"
+                    );
+                    runs.push(run);
+                    save(&runs)?;
+                    line
+                }
+                Err(error) => {
+                    failure = failure.clone().and(Err(in_experiment(error, &format!("{name}: "))));
+                    format!("{name} failed")
+                }
+            };
+            console.line(&line)
+        }
+    };
+    // For one worker at a time; after the first error none shows anything more.
+    let show = Mutex::new(|name: &str, news| {
+        stop = stop.clone().and_then(|()| show(name, news));
+        stop.clone()
+    });
+    let show = |name: &str, news| (show.lock().unwrap_or_else(PoisonError::into_inner))(name, news);
+    let queue = Mutex::new(jobs.into_iter());
+    let work = || {
+        let next = || queue.lock().ok()?.next();
+        while let Some((experiment, seed)) = next() {
+            let (start, name) = (Instant::now(), format!("{} seed {seed}", experiment.name));
+            let run =
+                show(&name, News::Begins).and_then(|()| train(experiment, seed, data, || show(&name, News::Epoch)));
+            if show(&name, News::Ended(run, start.elapsed().as_secs_f64())).is_err() {
+                break;
+            }
+        }
+    };
     thread::scope(|scope| {
-        for _ in 0..workers.min(jobs.len()) {
-            let (queue, sender) = (&queue, sender.clone());
-            thread::Builder::new().spawn_scoped(scope, move || work(queue, data, &sender)).map_err(|error| {
-                let expected = format!("{workers} threads, one for each core");
-                Error::new("the system", format!("no more threads: {error}"), expected, "stop other programs")
-            })?;
+        for _ in 1..workers.min(all) {
+            // Where the system has no thread to give, those that are there do the work.
+            thread::Builder::new().spawn_scoped(scope, work).ok();
         }
-        drop(sender);
-        // When this returns, the receiver is gone, and the workers end with their epoch.
-        collect(&jobs, receiver, console, save)
-    })
-}
-
-/// Takes jobs until there is none left, or nobody who wants to know.
-fn work<'a>(queue: &Mutex<impl Iterator<Item = Job<'a>>>, data: &Data, sender: &Sender<Message>) {
-    let tell = |message| sender.send(message).map_err(|_| Error::ClosedPipe);
-    let next = || queue.lock().ok()?.next();
-    while let Some((experiment, seed)) = next() {
-        let (start, name) = (Instant::now(), format!("{} seed {seed}", experiment.name));
-        let told = tell(Message::Begins(name.clone())).and_then(|()| {
-            let run = train(experiment, seed, data, || tell(Message::Epoch));
-            let run = run.map_err(|error| in_experiment(error, &format!("{name}: ")));
-            tell(Message::Ended(name, run, start.elapsed()))
-        });
-        if told.is_err() {
-            break;
-        }
-    }
+        work();
+    });
+    stop?;
+    // A line that stays, so that the live one does not.
+    console.line(&format!("{done} of {all} runs in {}", duration(start.elapsed().as_secs_f64())))?;
+    failure
 }
 
 /// One run on this thread. `epoch` is called after each of its epochs.
@@ -96,59 +130,4 @@ fn train(experiment: &Experiment, seed: u64, data: &Data, epoch: impl Fn() -> Re
         running_accuracies: trained.history.iter().map(|epoch| epoch.running_accuracy).collect(),
         test_accuracies: trained.history.iter().map(|epoch| epoch.test_accuracy).collect(),
     })
-}
-
-/// Saves what the workers have done, and shows how far they are.
-fn collect(
-    jobs: &[Job],
-    receiver: Receiver<Message>,
-    console: &mut Console,
-    mut save: impl FnMut(&[Run]) -> Result<()>,
-) -> Result<()> {
-    let width = jobs.iter().map(|job| job.0.name.len()).max().unwrap_or(0).max("experiment".len());
-    console.line(&format!("{:width$}  seed   train    test  best (epoch)  seconds", "experiment"))?;
-    let (start, all) = (Instant::now(), jobs.len());
-    let all_epochs: usize = jobs.iter().map(|job| job.0.config.epochs).sum();
-    let (mut epochs, mut done, mut runs, mut failure) = (0, 0, Vec::new(), None);
-    let mut running: Vec<String> = Vec::new();
-    loop {
-        match receiver.recv_timeout(TICK) {
-            Ok(Message::Begins(name)) => running.push(name),
-            Ok(Message::Epoch) => epochs += 1,
-            Ok(Message::Ended(name, run, took)) => {
-                done += 1;
-                running.retain(|other| *other != name);
-                match run {
-                    Ok(run) => {
-                        let Run { experiment, seed, train_accuracy, .. } = &run;
-                        let (test, (best, epoch), seconds) =
-                            (run.test_accuracy(), run.best_test_accuracy(), took.as_secs_f64());
-                        let line = format!(
-                            "{experiment:width$}  {seed:4}  {train_accuracy:6.4}  {test:6.4}  {best:.4} ({epoch:3})  \
-                             {seconds:7.1}"
-                        );
-                        runs.push(run);
-                        save(&runs)?;
-                        console.line(&line)?;
-                    }
-                    Err(error) => {
-                        console.line(&format!("{name} failed"))?;
-                        failure = failure.or(Some(error));
-                    }
-                }
-            }
-            Err(RecvTimeoutError::Timeout) => {}
-            Err(RecvTimeoutError::Disconnected) => break,
-        }
-        console.live(|| {
-            let eta = match epochs {
-                0 => "unknown".into(),
-                _ => duration(start.elapsed().as_secs_f64() / epochs as f64 * (all_epochs - epochs) as f64),
-            };
-            format!("{done} of {all} runs done, ETA {eta}, now {}", running.join(", "))
-        })?;
-    }
-    // A line that stays, so that the live one does not.
-    console.line(&format!("{done} of {all} runs in {}", duration(start.elapsed().as_secs_f64())))?;
-    failure.map_or(Ok(()), Err)
 }

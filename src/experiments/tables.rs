@@ -7,7 +7,7 @@ use std::path::Path;
 use crate::error::{Error, Result};
 use crate::experiments::runs::{self, Run, of};
 use crate::experiments::statistics::Spread;
-use crate::experiments::{self, Experiment, SEEDS};
+use crate::experiments::{self, Experiment};
 use crate::output;
 use crate::output::plot::{Figure, Line};
 use crate::output::progress::Console;
@@ -37,7 +37,7 @@ const COMPARISONS: [(&str, &str, &str); 9] = [
 
 /// Renews `README.md` and the figures in `folder` from the runs there. In the page it fills in
 ///
-/// - the lines between `<!-- NAME: begin -->` and `<!-- NAME: end -->`, for each comparison and `learning-rates`;
+/// - the lines between `<!-- NAME: begin -->` and `<!-- NAME: end -->`, for each comparison and for two CSV files;
 /// - the second cell of each line ``| `ROW` − `BASE` | | above |``, the paired difference of the final test accuracies, or
 ///   after an epoch: ``| `ROW` − `BASE`, after epoch 3 | | below |``;
 /// - the second cell of each line ``| `ROW` ends below 0.5 | | all |``, how many runs do.
@@ -57,7 +57,9 @@ pub fn report(folder: &Path, experiments: &[Experiment], console: &mut Console) 
     let path = folder.join("README.md");
     let mut page = read(&path)?;
     findings(&path, &page, experiments, &runs)?; // before the lines get other numbers
-    page = fill(&path, &page, "learning-rates", &learning_rates(&read(&folder.join("learning-rates.csv"))?))?;
+    for name in ["learning-rates", "trials"] {
+        page = fill(&path, &page, name, &as_table(&read(&folder.join(format!("{name}.csv")))?))?;
+    }
     for (name, _, rows) in COMPARISONS {
         page = fill(&path, &page, name, &comparison(experiments, rows, &runs))?;
     }
@@ -94,11 +96,11 @@ fn findings(path: &Path, page: &str, experiments: &[Experiment], runs: &[Run]) -
                 let wrong = |found: String, expected: &str, next: &str| {
                     Error::new(format!("{}, line {number}", path.display()), found, expected, next)
                 };
-                let (seen, word, seeds) = seen(what, experiments, runs).ok_or_else(|| {
+                let (seen, word, is_whole) = seen(what, experiments, runs).ok_or_else(|| {
                     let expected = "`ROW` − `BASE`, the same with \", after epoch N\", or `ROW` ends below 0.5";
                     wrong(format!("{what:?}"), expected, "`experiments --list` has the names of all rows")
                 })?;
-                if word != said && seeds as u64 >= SEEDS {
+                if word != said && is_whole {
                     let expected = format!("{word}, since it is {seen}");
                     let next = "write that there, and what follows from it in the text around it";
                     contradiction.get_or_insert(wrong(format!("{what}: {said}"), &expected, next));
@@ -111,9 +113,10 @@ fn findings(path: &Path, page: &str, experiments: &[Experiment], runs: &[Run]) -
     Ok((filled, contradiction))
 }
 
-/// What there is to see of a finding, in a number and in a word, and in how many seeds. None if it is no finding.
-fn seen(what: &str, experiments: &[Experiment], runs: &[Run]) -> Option<(String, &'static str, usize)> {
-    let row = |name| experiments::find(experiments, name).ok().map(|row| of(runs, row.name));
+/// What there is to see of a finding, in a number and in a word, and whether all seeds are there. None if it is no finding.
+fn seen(what: &str, experiments: &[Experiment], runs: &[Run]) -> Option<(String, &'static str, bool)> {
+    let seeds = |name| experiments::find(experiments, name).ok().map(|row| row.seeds.clone().count());
+    let row = |name| seeds(name).map(|_| of(runs, name));
     match what.split('`').collect::<Vec<_>>()[..] {
         ["", name, " ends below 0.5"] => {
             let (stuck, all) = stuck(row(name)?);
@@ -122,9 +125,9 @@ fn seen(what: &str, experiments: &[Experiment], runs: &[Run]) -> Option<(String,
                 _ if stuck == all => "all",
                 _ => "some",
             };
-            Some((format!("{stuck} of {all}"), word, all))
+            Some((format!("{stuck} of {all}"), word, all >= seeds(name)?))
         }
-        ["", name, " − ", base, when] => {
+        ["", name, " − ", base_name, when] => {
             let epoch = match when {
                 "" => None,
                 _ => Some(when.strip_prefix(", after epoch ")?.parse::<usize>().ok()?.checked_sub(1)?),
@@ -133,7 +136,7 @@ fn seen(what: &str, experiments: &[Experiment], runs: &[Run]) -> Option<(String,
                 |run: &Run| epoch.map_or(run.test_accuracies.last(), |i| run.test_accuracies.get(i)).copied();
             // Seed by seed: the same seed gives both the same order of the images and the same random numbers for their
             // weights. Without the pairs in which either stayed on the plateau.
-            let base: Vec<&Run> = row(base)?.filter(|run| run.left_the_plateau()).collect();
+            let base: Vec<&Run> = row(base_name)?.filter(|run| run.left_the_plateau()).collect();
             let pair = |run: &Run| Some(accuracy(run)? - accuracy(base.iter().find(|base| base.seed == run.seed)?)?);
             let difference: Spread = row(name)?.filter(|run| run.left_the_plateau()).filter_map(pair).collect();
             let Spread { count, mean, .. } = difference;
@@ -147,7 +150,7 @@ fn seen(what: &str, experiments: &[Experiment], runs: &[Run]) -> Option<(String,
                 Less => "below",
                 Equal => "not told apart",
             };
-            Some((seen.replace('-', "−"), word, count))
+            Some((seen.replace('-', "−"), word, count >= seeds(name)?.min(seeds(base_name)?)))
         }
         _ => None,
     }
@@ -166,7 +169,7 @@ fn comparison(experiments: &[Experiment], names: &str, runs: &[Run]) -> String {
          |---|---|---|---|---|---|---|---|\n",
     );
     let rows = names.split(' ').filter_map(|name| experiments.iter().find(|row| row.name == name));
-    for Experiment { name, config, reported } in rows {
+    for Experiment { name, config, reported, .. } in rows {
         let (stuck, all) = stuck(of(runs, name));
         let counted = || of(runs, name).filter(|run| run.left_the_plateau() || stuck == all);
         let measures: [fn(&Run) -> f64; 3] =
@@ -212,8 +215,8 @@ fn figure(title: &str, names: &str, runs: &[Run], bounds: (f64, f64)) -> String 
     .svg()
 }
 
-/// The scan as a table.
-fn learning_rates(csv: &str) -> String {
+/// A CSV file as a table.
+fn as_table(csv: &str) -> String {
     let mut lines: Vec<String> = csv.lines().map(|line| format!("| {} |\n", line.replace(',', " | "))).collect();
     let columns = csv.lines().next().map_or(0, |line| line.split(',').count());
     lines.insert(lines.len().min(1), format!("|{}\n", "---|".repeat(columns)));

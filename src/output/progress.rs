@@ -17,7 +17,7 @@ const WRAP: &str = "\x1b[?7h";
 
 /// Where a command prints, as a person or a file reads it.
 pub struct Console {
-    out: Box<dyn Write>,
+    out: Box<dyn Write + Send>,
     is_terminal: bool,
     /// When the live line was last drawn, or when it all began: an estimate takes a moment to be one.
     drawn: Instant,
@@ -32,7 +32,7 @@ impl Console {
     }
 
     /// A console that prints to `out`, with a live line only if that is a terminal.
-    pub fn new(out: Box<dyn Write>, is_terminal: bool) -> Self {
+    pub fn new(out: Box<dyn Write + Send>, is_terminal: bool) -> Self {
         Console { out, is_terminal, drawn: Instant::now(), is_live: false }
     }
 

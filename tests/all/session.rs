@@ -2,12 +2,12 @@
 //!
 //! What is in a file of images or labels is tested in `files.rs`; here it is the run that meets it.
 
-use std::cell::RefCell;
 use std::fs;
 use std::io::{self, Write};
+use std::mem;
 use std::path::Path;
 use std::process::Command;
-use std::rc::Rc;
+use std::sync::{Arc, Mutex};
 
 use crate::common::{Folder, NAMES, idx_bytes, pictures, small_config, train};
 use mnist_mlp::config::Config;
@@ -40,13 +40,13 @@ fn config(folder: &Folder) -> Config {
 /// What a console prints; after `room` bytes there is an error of this kind.
 #[derive(Clone)]
 struct Paper {
-    printed: Rc<RefCell<Vec<u8>>>,
+    printed: Arc<Mutex<Vec<u8>>>,
     room: (usize, io::ErrorKind),
 }
 
 impl Write for Paper {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let mut printed = self.printed.borrow_mut();
+        let mut printed = self.printed.lock().unwrap();
         if printed.len() + bytes.len() > self.room.0 {
             return Err(self.room.1.into());
         }
@@ -60,9 +60,9 @@ impl Write for Paper {
 
 /// A run as `make run` does it, and what it printed.
 fn run(config: &Config, room: (usize, io::ErrorKind), is_terminal: bool) -> (Result<()>, String) {
-    let paper = Paper { printed: Rc::default(), room };
+    let paper = Paper { printed: Arc::default(), room };
     let result = session::run(config, &mut Console::new(Box::new(paper.clone()), is_terminal));
-    let printed = String::from_utf8(paper.printed.take()).unwrap();
+    let printed = String::from_utf8(mem::take(&mut *paper.printed.lock().unwrap())).unwrap();
     (result, printed)
 }
 

@@ -244,7 +244,10 @@ const grey = (level) => [level, level, level, 255];
 
 function fillList(id, pairs) {
   const list = document.getElementById(id);
-  for (const [label, text] of pairs) list.append(make("div", {}, make("dt", {}, label), make("dd", {}, text)));
+  for (const [label, text] of pairs) {
+    const className = text.length > 40 ? "long" : "";
+    list.append(make("div", { className }, make("dt", {}, label), make("dd", {}, text)));
+  }
 }
 
 function fillConfusion(confusion) {

@@ -112,8 +112,8 @@ fn measure(file: &str, names: &str, rows: &[(String, Config)]) {
             accuracies = runs.iter().map(Run::test_accuracy).collect();
             Ok(())
         };
-        let experiment = Experiment { name: "trial", config: config.clone(), reported: "" };
-        sweep::sweep(&[&experiment], 101..=103, &data, session::threads(), &mut Console::stdout(), save).ok();
+        let trial = Experiment { name: "trial", config: config.clone(), seeds: 101..=103, reported: "" };
+        sweep::sweep(&[trial], &data, session::threads(), &mut Console::stdout(), save).ok();
         accuracies.resize(3, 0.0); // training that diverges counts as 0
         let (least, greatest) = accuracies.iter().fold((1.0_f64, 0.0_f64), |(a, b), &x| (a.min(x), b.max(x)));
         let mean = accuracies.into_iter().collect::<Spread>().mean;
