@@ -5,9 +5,6 @@ pub mod dropout;
 pub mod layer;
 pub mod loss;
 
-use std::sync::Mutex;
-use std::thread;
-
 use crate::data::Images;
 use crate::math::kernel::Kernel;
 use crate::math::matrix::Matrix;
@@ -147,26 +144,20 @@ impl Network {
     }
 
     /// The probabilities of each class for each image, `images × classes`, in evaluation mode. The bits do not depend on
-    /// `threads`.
-    pub fn predict(&self, images: &Images, threads: usize) -> Matrix {
+    /// the kernel's threads.
+    pub fn predict(&self, images: &Images) -> Matrix {
         let mut probabilities = Matrix::zeros(images.len(), self.classes());
-        let batches = Mutex::new(probabilities.data_mut().chunks_mut(EVALUATION_BATCH * self.classes()).enumerate());
-        let next = || batches.lock().ok()?.next();
-        let work = || {
-            let mut buffers = self.buffers();
-            while let Some((i, rows)) = next() {
-                let start = i * EVALUATION_BATCH;
-                gather(images, start..start + rows.len() / self.classes(), &mut buffers.pixels);
+        let part = images.len().div_ceil(4 * self.kernel.threads()).next_multiple_of(EVALUATION_BATCH);
+        let parts = probabilities.data_mut().chunks_mut(part * self.classes()).enumerate();
+        self.kernel.each(parts, |(i, rows)| {
+            let (mut start, mut buffers) = (i * part, self.buffers());
+            for rows in rows.chunks_mut(EVALUATION_BATCH * self.classes()) {
+                let end = start + rows.len() / self.classes();
+                gather(images, start..end, &mut buffers.pixels);
                 self.forward(&mut buffers, None);
                 rows.copy_from_slice(buffers.probabilities.data());
+                start = end;
             }
-        };
-        thread::scope(|scope| {
-            for _ in 1..threads {
-                // Where the system has no thread to give, those that are there do the work.
-                thread::Builder::new().spawn_scoped(scope, work).ok();
-            }
-            work();
         });
         probabilities
     }

@@ -60,7 +60,7 @@ pub fn run(arguments: Vec<OsString>, out: &mut impl Write) -> Result<()> {
 
 /// The probabilities of each class for each image, `images × classes`.
 fn probabilities(model_path: &Path, images_path: &Path) -> Result<Matrix> {
-    let Model { network, image_size } = weights::read(model_path, Kernel::best())?;
+    let Model { network, image_size } = weights::read(model_path, Kernel::best().on_threads(session::threads()))?;
     let images = Images::new(images_path, idx::read_file(images_path, 3)?)?;
     let inputs = network.layers.first().map_or(0, |layer| layer.weight.rows());
     if image_size.map_or(inputs != images.size(), |size| size != (images.rows, images.columns)) {
@@ -81,7 +81,7 @@ fn probabilities(model_path: &Path, images_path: &Path) -> Result<Matrix> {
         let found = format!("images with {numbers} probabilities");
         return Err(Error::new(images_path.display(), found, expected, "split the file"));
     }
-    let probabilities = network.predict(&images, session::threads());
+    let probabilities = network.predict(&images);
     if probabilities.data().iter().any(|p| !p.is_finite()) {
         return Err(Error::new(
             model_path.display(),

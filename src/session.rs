@@ -55,7 +55,8 @@ pub fn threads() -> usize {
 /// # Errors
 /// Those of [`training::train`], an output folder that cannot be written to, and those of standard output.
 fn train(config: &Config, data: &Data, console: &mut Console) -> Result<Trained> {
-    let (kernel, threads, count) = (Kernel::best(), threads(), data.train.labels.len());
+    let (threads, count) = (threads(), data.train.labels.len());
+    let kernel = Kernel::best().on_threads(threads);
     let trainer = Trainer::new(config, &data.train, kernel)?;
     output::prepare(&config.output)?; // before the work whose result it is to hold
     console.line(&format!(
@@ -66,7 +67,7 @@ fn train(config: &Config, data: &Data, console: &mut Console) -> Result<Trained>
     console.line("accuracies: running, on each batch just before it is trained on; test, after the epoch")?;
     console.line("epoch  learning rate  mean loss  running    test  seconds")?;
     let start = Instant::now();
-    training::train(trainer, &data.test, threads, &mut |event| match event {
+    training::train(trainer, &data.test, &mut |event| match event {
         Event::Epoch(e) => console.line(&format!(
             "{:5}  {:13.6}  {:9.5}  {:7.4}  {:6.4}  {:7.2}",
             e.epoch, e.learning_rate, e.loss, e.running_accuracy, e.test_accuracy, e.seconds

@@ -131,7 +131,7 @@ pub struct Trainer<'a> {
 }
 
 impl<'a> Trainer<'a> {
-    /// A new network for `set`, as `config` says.
+    /// A new network for `set`, as `config` says. Nothing but the time depends on the kernel's threads.
     ///
     /// # Errors
     /// What [`Config::validate`] finds, a batch larger than the training set, and a network or a batch larger than memory.
@@ -144,7 +144,11 @@ impl<'a> Trainer<'a> {
         let deformer = |deformation| Deformer::new(deformation, config.seed, kernel, rows, columns);
         let deformed = match config.deformation {
             None => None,
-            Some(deformation) => Some(Deformed::new(deformer(deformation)?, &set.images)),
+            Some(deformation) => {
+                let products = widths.windows(2).map(|pair| 2 * config.batch_size * pair[0] * pair[1]);
+                let is_wide = products.max().is_some_and(|operations| kernel.shares(operations));
+                Some(Deformed::new(deformer(deformation)?, &set.images, !is_wide))
+            }
         };
         let velocity = |pair: &[usize]| Linear::zeros(pair[0], pair[1]);
         Ok(Trainer {
@@ -210,24 +214,19 @@ impl<'a> Trainer<'a> {
     }
 }
 
-/// Trains the new network of `trainer` through all epochs and tests it on the `test` set after each, with that many
-/// `threads`; `watch` is told of every batch and every epoch. Nothing but the seconds depends on the threads.
+/// Trains the new network of `trainer` through all epochs and tests it on the `test` set after each; `watch` is told of
+/// every batch and every epoch.
 ///
 /// # Errors
 /// Those of `watch`, and training that has diverged: weights, loss or outputs no longer finite.
-pub fn train(
-    mut trainer: Trainer,
-    test: &Dataset,
-    threads: usize,
-    watch: &mut dyn FnMut(Event) -> Result<()>,
-) -> Result<Trained> {
+pub fn train(mut trainer: Trainer, test: &Dataset, watch: &mut dyn FnMut(Event) -> Result<()>) -> Result<Trained> {
     let config = trainer.config;
     let mut history = Vec::with_capacity(config.epochs);
     let mut test_probabilities = Matrix::default();
     for epoch in 1..=config.epochs {
         let start = Instant::now();
         let (learning_rate, loss, running_accuracy) = trainer.epoch(|images| watch(Event::Batch { epoch, images }))?;
-        test_probabilities = trainer.network.predict(&test.images, threads);
+        test_probabilities = trainer.network.predict(&test.images);
         // The loss is from before the last update; finite weights can still be large enough for an infinite output.
         let outputs_are_finite = test_probabilities.data().iter().all(|p| p.is_finite());
         if !(loss.is_finite() && trainer.network.is_finite() && outputs_are_finite) {
@@ -250,11 +249,11 @@ pub fn train(
         watch(Event::Epoch(&row))?;
         history.push(row);
     }
-    let train_accuracy = evaluate(&trainer.network, trainer.set, threads);
+    let train_accuracy = evaluate(&trainer.network, trainer.set);
     Ok(Trained { network: trainer.network, history, train_accuracy, test_probabilities })
 }
 
 /// The share of the set's images that the network classifies right.
-pub fn evaluate(network: &Network, set: &Dataset, threads: usize) -> f64 {
-    accuracy(&network.predict(&set.images, threads), &set.labels)
+pub fn evaluate(network: &Network, set: &Dataset) -> f64 {
+    accuracy(&network.predict(&set.images), &set.labels)
 }

@@ -188,12 +188,13 @@ impl Bench {
         let images_a_second = [high, median, low].map(|seconds| data.train.labels.len() as f64 / seconds);
         self.line("training", images_a_second, "images/s", None)?;
 
-        let (network, images) = (&trainer.network, &data.test.images);
+        let (mut network, images) = (trainer.network.clone(), &data.test.images);
         let forward: f64 = network.layers.iter().map(|layer| 2.0 * layer.weight.data().len() as f64).sum();
         let rate = |seconds, operations| operations / forward / seconds;
         for (name, threads) in [("evaluation", 1), ("evaluation on all cores", session::threads())] {
+            network.kernel = self.kernel.on_threads(threads);
             let evaluate = |_| {
-                black_box(network.predict(images, threads));
+                black_box(network.predict(images));
                 images.len() as f64 * forward
             };
             self.row(name, 20, evaluate, "images/s", rate)?;

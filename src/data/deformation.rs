@@ -177,11 +177,16 @@ impl Deformer {
         (0..images.len().min(10)).map(&mut row).collect()
     }
 
-    /// `deformed ←` all `images` as they are in `epoch`.
-    fn deform_all(&mut self, epoch: usize, images: &Images, deformed: &mut Images) {
-        for (number, deformed) in deformed.pixels.chunks_exact_mut(images.size()).enumerate() {
-            self.deform(epoch, number, images.image(number), deformed);
-        }
+    /// `deformed ←` all `images` as they are in `epoch`, on that many threads.
+    fn deform_all(&self, threads: usize, epoch: usize, images: &Images, deformed: &mut Images) {
+        let (size, part) = (images.size(), images.len().div_ceil(4 * threads));
+        let parts = deformed.pixels.chunks_mut(part * size).enumerate();
+        self.kernel.on_threads(threads).each(parts, |(i, pixels)| {
+            let mut deformer = self.clone();
+            for (number, deformed) in (i * part..).zip(pixels.chunks_exact_mut(size)) {
+                deformer.deform(epoch, number, images.image(number), deformed);
+            }
+        });
     }
 
     fn place(&mut self, epoch: usize, number: usize) {
@@ -190,35 +195,35 @@ impl Deformer {
     }
 }
 
-/// The deformed images of one epoch, and of the next, which are made on another core while a network trains on these.
+/// The deformed images of one epoch; and of the next, where these are made on another core while a network trains.
 pub struct Deformed {
     deformer: Deformer,
     now: Images,
-    next: Images,
-    /// The epoch that `next` is made for.
-    made: Option<usize>,
+    /// Of the epoch of that number, once they are made; None where training has all cores.
+    next: Option<(Images, Option<usize>)>,
 }
 
 impl Deformed {
-    /// A place for as many images as there are in `images`.
-    pub fn new(deformer: Deformer, images: &Images) -> Self {
-        Deformed { deformer, now: images.clone(), next: images.clone(), made: None }
+    /// A place for as many images as there are in `images`; `ahead`, for those of the next epoch as well.
+    pub fn new(deformer: Deformer, images: &Images, ahead: bool) -> Self {
+        Deformed { deformer, now: images.clone(), next: ahead.then(|| (images.clone(), None)) }
     }
 
     /// What `train` returns, given all `images` as they are in `epoch`. Meanwhile those of the next epoch are made, unless
     /// this is the last.
     pub fn epoch<T>(&mut self, epoch: usize, is_last: bool, images: &Images, train: impl FnOnce(&Images) -> T) -> T {
-        let Deformed { deformer, now, next, made } = self;
-        match *made == Some(epoch) {
-            true => mem::swap(now, next),
-            false => deformer.deform_all(epoch, images, now), // the first, or the system had no thread to give
+        let Deformed { deformer, now, next } = self;
+        match next {
+            Some((next, made)) if *made == Some(epoch) => mem::swap(now, next),
+            // The first, or the system had no thread to give, or it is always so.
+            _ => deformer.deform_all(deformer.kernel.threads(), epoch, images, now),
         }
         thread::scope(|scope| {
-            let make_next = || {
-                deformer.deform_all(epoch + 1, images, next);
-                *made = Some(epoch + 1);
-            };
-            if !is_last {
+            if let Some((next, made)) = next.as_mut().filter(|_| !is_last) {
+                let make_next = || {
+                    deformer.deform_all(1, epoch + 1, images, next);
+                    *made = Some(epoch + 1);
+                };
                 thread::Builder::new().spawn_scoped(scope, make_next).ok();
             }
             train(now)

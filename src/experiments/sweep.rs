@@ -2,7 +2,6 @@
 
 use std::cmp::Reverse;
 use std::sync::{Mutex, PoisonError};
-use std::thread;
 use std::time::Instant;
 
 use crate::config::Config;
@@ -89,24 +88,10 @@ pub fn sweep<'a>(
         stop.clone()
     });
     let show = |name: &str, news| (show.lock().unwrap_or_else(PoisonError::into_inner))(name, news);
-    let queue = Mutex::new(jobs.into_iter());
-    let work = || {
-        let next = || queue.lock().ok()?.next();
-        while let Some((experiment, seed)) = next() {
-            let (start, name) = (Instant::now(), format!("{} seed {seed}", experiment.name));
-            let run =
-                show(&name, News::Begins).and_then(|()| train(experiment, seed, data, || show(&name, News::Epoch)));
-            if show(&name, News::Ended(run, start.elapsed().as_secs_f64())).is_err() {
-                break;
-            }
-        }
-    };
-    thread::scope(|scope| {
-        for _ in 1..workers.min(all) {
-            // Where the system has no thread to give, those that are there do the work.
-            thread::Builder::new().spawn_scoped(scope, work).ok();
-        }
-        work();
+    Kernel::best().on_threads(workers).each(jobs.into_iter(), |(experiment, seed)| {
+        let (start, name) = (Instant::now(), format!("{} seed {seed}", experiment.name));
+        let run = show(&name, News::Begins).and_then(|()| train(experiment, seed, data, || show(&name, News::Epoch)));
+        show(&name, News::Ended(run, start.elapsed().as_secs_f64())).ok(); // kept in `stop`
     });
     stop?;
     // A line that stays, so that the live one does not.
@@ -118,7 +103,7 @@ pub fn sweep<'a>(
 fn train(experiment: &Experiment, seed: u64, data: &Data, epoch: impl Fn() -> Result<()>) -> Result<Run> {
     let config = Config { seed, ..experiment.config.clone() };
     let trainer = Trainer::new(&config, &data.train, Kernel::best())?;
-    let trained = training::train(trainer, &data.test, 1, &mut |event| match event {
+    let trained = training::train(trainer, &data.test, &mut |event| match event {
         Event::Batch { .. } => Ok(()),
         Event::Epoch(_) => epoch(),
     })?;

@@ -5,17 +5,24 @@
 
 mod instruction_sets;
 pub mod product;
+mod threads;
 
 use std::fmt;
 use std::hint::black_box;
+use std::sync::{Mutex, PoisonError};
 
 #[cfg(target_arch = "x86_64")]
 use instruction_sets::{Avx2, Avx512};
 use instruction_sets::{Portable, Target};
+use threads::Helpers;
 
-/// An instruction set that this processor has. Only [`Kernel::supported`] makes one, so to hold one is the proof.
+/// An instruction set that this processor has, and on how many threads it is used. Only [`Kernel::supported`] makes one, so
+/// to hold one is the proof.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Kernel(InstructionSet);
+pub struct Kernel {
+    set: InstructionSet,
+    threads: usize,
+}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum InstructionSet {
@@ -26,8 +33,11 @@ enum InstructionSet {
     Portable,
 }
 
+/// Some 100 µs of one core: many times as long as it takes to tell the others.
+const WORTH_SHARING: usize = 1 << 24;
+
 impl Kernel {
-    /// The kernels that this processor can run, the fastest first; the last is the portable one, which all can.
+    /// The kernels that this processor can run, on one thread, the fastest first; the last is the portable one, which all can.
     pub fn supported() -> Vec<Kernel> {
         let mut kernels = Vec::new();
         #[cfg(target_arch = "x86_64")]
@@ -37,12 +47,12 @@ impl Kernel {
             && is_x86_feature_detected!("bmi2")
         {
             if is_x86_feature_detected!("avx512f") {
-                kernels.push(Kernel(InstructionSet::Avx512));
+                kernels.push(InstructionSet::Avx512);
             }
-            kernels.push(Kernel(InstructionSet::Avx2));
+            kernels.push(InstructionSet::Avx2);
         }
-        kernels.push(Kernel(InstructionSet::Portable));
-        kernels
+        kernels.push(InstructionSet::Portable);
+        kernels.into_iter().map(|set| Kernel { set, threads: 1 }).collect()
     }
 
     /// The fastest kernel of this processor.
@@ -52,14 +62,50 @@ impl Kernel {
 
     /// Whether a multiply-add rounds once; all such kernels give the same bits, [but for skipped zeros](product).
     pub fn is_fused(self) -> bool {
-        self != Kernel(InstructionSet::Portable) || Portable::FUSED
+        self.set != InstructionSet::Portable || Portable::FUSED
+    }
+
+    /// The same kernel on that many threads, which large operations share among themselves. The bits stay the same.
+    pub fn on_threads(self, threads: usize) -> Kernel {
+        Kernel { threads: threads.max(1), ..self }
+    }
+
+    /// On how many threads.
+    pub fn threads(self) -> usize {
+        self.threads
+    }
+
+    /// Whether a product of so many floating-point operations is worth more than one thread, and there are more.
+    pub fn shares(self, operations: usize) -> bool {
+        self.threads > 1 && operations >= WORTH_SHARING
+    }
+
+    /// How many of `count` items a thread takes at a time, where an item has so many numbers to read and write.
+    pub fn part(self, count: usize, numbers: usize) -> usize {
+        let threads = if self.shares(64 * count * numbers) { self.threads } else { 1 };
+        count.div_ceil(threads).max(1)
+    }
+
+    /// Does `work` on each of `items`, in any order, on the kernel's threads. A thread takes an item when it is free, so one
+    /// that does not get its core holds up no more than the item that it has.
+    pub fn each<T>(self, items: impl Iterator<Item = T> + Send, work: impl Fn(T) + Sync) {
+        if self.threads < 2 {
+            return items.for_each(work);
+        }
+        let items = Mutex::new(items);
+        let next = || items.lock().unwrap_or_else(PoisonError::into_inner).next();
+        Helpers::all().run(self.threads, &|| {
+            while let Some(item) = next() {
+                work(item);
+            }
+        });
     }
 
     /// Runs `operation`, compiled for this kernel's instruction set.
     pub fn run<O: Operation>(self, operation: O) -> O::Output {
         // SAFETY: a `Kernel` is only made once the processor was seen to have its instruction set.
         unsafe {
-            match self.0 {
+            match self.set {
                 #[cfg(target_arch = "x86_64")]
                 InstructionSet::Avx512 => Avx512::call(operation),
                 #[cfg(target_arch = "x86_64")]
@@ -72,7 +118,7 @@ impl Kernel {
 
 impl fmt::Display for Kernel {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&format!("{:?}", self.0).to_lowercase())
+        f.write_str(&format!("{:?}", self.set).to_lowercase())
     }
 }
 

@@ -147,7 +147,7 @@ pub fn train(
     threads: usize,
     watch: &mut dyn FnMut(Event) -> Result<()>,
 ) -> Result<Trained> {
-    training::train(Trainer::new(config, &data.train, kernel)?, &data.test, threads, watch)
+    training::train(Trainer::new(config, &data.train, kernel.on_threads(threads))?, &data.test, watch)
 }
 
 /// A training run of a small network.

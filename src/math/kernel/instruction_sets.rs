@@ -23,6 +23,16 @@ pub trait Target {
     unsafe fn multiply_add(a: f32, b: Self::Vector, c: Self::Vector) -> Self::Vector;
     /// A bit for each lane, set where the number is not zero.
     unsafe fn nonzero(a: Self::Vector) -> u32;
+    /// A vector whose first `count ≤ LANES` lanes are from `from`, which must be valid for reading so many numbers.
+    #[inline(always)]
+    unsafe fn load_first(count: usize, from: *const f32) -> Self::Vector {
+        // SAFETY: the caller's word; a vector is plain numbers, and may be zero.
+        unsafe {
+            let mut vector: Self::Vector = std::mem::zeroed();
+            (&raw mut vector).cast::<f32>().copy_from_nonoverlapping(from, count);
+            vector
+        }
+    }
     /// Stores the first `count ≤ LANES` lanes at `to`, which must be valid for writing so many numbers.
     #[inline(always)]
     unsafe fn store_first(count: usize, to: *mut f32, vector: Self::Vector) {
@@ -116,6 +126,11 @@ mod x86 {
             // Any bit but the sign: Miri knows no comparison of floats here.
             // SAFETY: the processor is the caller's word.
             unsafe { u32::from(_mm512_test_epi32_mask(_mm512_castps_si512(a), _mm512_set1_epi32(i32::MAX))) }
+        }
+        #[inline(always)]
+        unsafe fn load_first(count: usize, from: *const f32) -> __m512 {
+            // SAFETY: the processor, and what is behind `from`, are the caller's word.
+            unsafe { _mm512_maskz_loadu_ps(((1_u32 << count) - 1) as __mmask16, from) }
         }
         #[inline(always)]
         unsafe fn store_first(count: usize, to: *mut f32, vector: __m512) {

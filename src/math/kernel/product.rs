@@ -52,7 +52,7 @@
 use std::array::from_fn;
 use std::ops::Range;
 
-use super::{Operation, Simd};
+use super::{Kernel, Operation, Simd};
 use crate::math::matrix::Matrix;
 
 /// `C ← β·C + A·B`, or `Aᵀ·B`; see the head of this file.
@@ -67,19 +67,15 @@ pub(crate) struct Product<'a> {
     pub beta: f32,
     /// `1 × n`; added to each row of `C` by the multiply-add that scales it by β
     pub row: Option<&'a Matrix>,
-    /// `m × n`
-    pub c: &'a mut Matrix,
 }
 
 /// Steps of `k` in a block: as many as a u64 has bits.
 const BLOCK: usize = u64::BITS as usize;
 
-impl Operation for Product<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run<S: Simd>(self) {
-        let Product { a, transpose_a, skip_zeros, b, beta, row, c } = self;
+impl Product<'_> {
+    /// Computes `C`, `m × n`. A thread takes some of its rows at a time: all, if the product is small.
+    pub fn write_to(self, kernel: Kernel, c: &mut Matrix) {
+        let Product { a, transpose_a, b, row, .. } = self;
         let (m, n, k) = (c.rows(), c.columns(), b.rows());
         let a_shape = if transpose_a { (k, m) } else { (m, k) };
         assert!((a.rows(), a.columns()) == a_shape && b.columns() == n, "the shapes do not fit");
@@ -87,8 +83,34 @@ impl Operation for Product<'_> {
         if m == 0 || n == 0 {
             return;
         }
+        let threads = if kernel.shares(2 * m * n * k) { kernel.threads() } else { 1 };
+        // Whole tiles; and where there are many rows, more parts than threads, which may not be equally fast.
+        let parts = if m < 64 * threads { threads } else { 4 * threads };
+        let rows = m.div_ceil(parts).next_multiple_of(8);
+        let parts = c.data_mut().chunks_mut(rows * n).enumerate();
+        let kernel = kernel.on_threads(threads);
+        kernel.each(parts, |(i, c)| kernel.run(Rows { product: &self, m, first: i * rows, c }));
+    }
+}
+
+/// The rows of `C`, `m × n`, from `first` on, as many as there are in `c`.
+struct Rows<'a> {
+    product: &'a Product<'a>,
+    m: usize,
+    first: usize,
+    c: &'a mut [f32],
+}
+
+impl Operation for Rows<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self) {
+        let Rows { product: &Product { a, transpose_a, skip_zeros, b, beta, row }, m, first, c } = self;
+        let (n, k) = (b.columns(), b.rows());
         let (a_row, a_column) = if transpose_a { (1, m) } else { (k, 1) };
-        let (a, b, row, c) = (a.padded(), b.padded(), row.map(Matrix::padded), c.padded_mut());
+        let (a, b, row) = (a.padded(), b.padded(), row.map(Matrix::padded));
+        let m = c.len() / n; // in this part
         let panels = m.div_ceil(S::TILE_ROWS);
         // With k = 0 there is still β·C to compute: one empty block.
         for k0 in (0..k.max(1)).step_by(BLOCK) {
@@ -97,7 +119,7 @@ impl Operation for Product<'_> {
                 let rows = (m - i).div_ceil(panels - panel); // 16 rows by 6: 6, 5, 5
                 let mut panel = Panel {
                     rows,
-                    a: a.get(i * a_row + k0 * a_column..).unwrap_or_default(), // nothing where k = 0
+                    a: a.get((first + i) * a_row + k0 * a_column..).unwrap_or_default(), // nothing where k = 0
                     a_row,
                     a_column,
                     steps: u64::MAX.unbounded_shr(BLOCK.saturating_sub(k - k0) as u32),
@@ -201,7 +223,8 @@ impl Panel<'_> {
         let last = columns.len().wrapping_sub(width - S::LANES); // columns in the last vector of a narrow tile
         assert!(!NARROW || last <= S::LANES);
         let end = columns.start + columns.len().next_multiple_of(width);
-        assert!((ROWS - 1) * n + end <= c.len() && row.is_none_or(|row| end <= row.len()));
+        let length = c.len();
+        assert!((ROWS - 1) * n + columns.end <= c.len() && row.is_none_or(|row| end <= row.len()));
         if let Some(k) = steps.checked_ilog2() {
             let k = k as usize;
             assert!(k * n + end <= b.len() && (ROWS - 1) * a_row + k * a_column < a.len());
@@ -212,7 +235,17 @@ impl Panel<'_> {
             let load = |from: *const f32| from.cast::<[S::Vector; VECTORS]>().read_unaligned();
             for j in columns.step_by(width) {
                 let (b, c) = (b.as_ptr().wrapping_add(j), c.as_mut_ptr().add(j)); // beyond B where k = 0
-                let mut acc: [_; ROWS] = from_fn(|r| load(c.add(r * n)));
+                let mut acc: [[S::Vector; VECTORS]; ROWS] = from_fn(|r| {
+                    from_fn(|v| {
+                        let from = c.add(r * n + v * S::LANES);
+                        // Behind the last rows there may be nothing, or what another thread writes.
+                        if NARROW && v == VECTORS - 1 && j + r * n + width > length {
+                            S::load_first(last, from)
+                        } else {
+                            from.cast::<S::Vector>().read_unaligned()
+                        }
+                    })
+                });
                 if beta != 1.0 || row.is_some() {
                     // x + -0.0 is x, whatever its sign.
                     let row = row.map_or(load([-0.0_f32; 32].as_ptr()), |row| load(row.as_ptr().add(j)));

@@ -1,6 +1,7 @@
 //! The matrix products, by every kernel of this processor, against the textbook's three loops.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::common::{U, numbers, random_matrix};
 use mnist_mlp::math::kernel::Kernel;
@@ -170,9 +171,9 @@ proptest! {
     fn transpose_moves_every_number((rows, columns) in (0..40usize, 0..40usize), seed in any::<u64>()) {
         let from = special_matrix(rows, columns, seed, 10.0);
         let (mut to, mut back) = (random_matrix(2, 3, 1), Matrix::default());
-        transpose(&from, &mut to);
+        transpose(Kernel::best(), &from, &mut to);
         assert_same("transpose", &to, &naive_transpose(&from));
-        transpose(&to, &mut back);
+        transpose(Kernel::best(), &to, &mut back);
         assert_same("transposed back", &back, &from);
     }
 }
@@ -228,6 +229,54 @@ fn large_shapes() {
             let c = readable(beta, random_matrix(m, n, 3));
             check(&random_matrix(m, k, 1), &random_matrix(k, n, 2), beta, &c);
         }
+    }
+}
+
+/// Shapes large enough to be shared among threads, some with fewer rows than these, none a multiple of a tile.
+#[test]
+fn threads_change_no_bit() {
+    for (m, k, n) in [(301, 217, 131), (9, 1001, 1003), (1027, 93, 101), (67, 1030, 517)] {
+        let (a, b, c) = (sparse_matrix(m, k, 1, 0.5), random_matrix(k, n, 2), random_matrix(m, n, 3));
+        let (a_transposed, b_transposed) = (naive_transpose(&a), naive_transpose(&b));
+        for kernel in Kernel::supported() {
+            let all = |threads: usize| {
+                let kernel = kernel.on_threads(threads);
+                let mut products = [(); 5].map(|()| c.clone());
+                let [plain, by_a, by_b, sparse, sparse_by_a] = &mut products;
+                matmul(kernel, &a, &b, 0.5, plain);
+                matmul_transposed_a(kernel, &a_transposed, &b, 0.5, by_a);
+                matmul_transposed_b(kernel, &a, &b_transposed, 0.5, by_b, &mut Matrix::default());
+                matmul_sparse(kernel, &a, &b, 0.5, sparse);
+                matmul_sparse_transposed_a(kernel, &a_transposed, &b, 0.5, &random_matrix(1, n, 4), sparse_by_a);
+                let (mut transposed, mut sum) = (Matrix::default(), Matrix::zeros(1, n));
+                transpose(kernel, &b, &mut transposed);
+                sum_rows(kernel, &b, sum.data_mut());
+                products.into_iter().chain([transposed, sum]).collect::<Vec<_>>()
+            };
+            let one = all(1);
+            for threads in [2, 3, 7, 100] {
+                for (i, (found, expected)) in all(threads).iter().zip(&one).enumerate() {
+                    assert_same(&format!("{kernel}, {threads} threads, product {i}"), found, expected);
+                }
+            }
+        }
+    }
+}
+
+/// A part that panics does so for the caller, once the others are done; after it the threads work as before.
+#[test]
+fn a_panic_on_a_thread_reaches_the_caller() {
+    let kernel = Kernel::best().on_threads(3);
+    for bad in 0..20 {
+        let done = AtomicUsize::new(0);
+        let work = |i| {
+            assert_ne!(i, bad, "one part panics");
+            done.fetch_add(1, Ordering::Relaxed);
+        };
+        assert!(catch_unwind(AssertUnwindSafe(|| kernel.each(0..20, work))).is_err());
+        // Work within work: whoever is free helps, and nobody waits for himself.
+        kernel.each(0..10, |_| kernel.each(0..10, |_| _ = done.fetch_add(1, Ordering::Relaxed)));
+        assert!((100..120).contains(&done.into_inner()));
     }
 }
 

@@ -30,7 +30,7 @@ fn untrained(widths: &[usize], test: &Dataset, seed: u64) -> Trained {
     for layer in &mut network.layers {
         layer.weight.data_mut().iter_mut().for_each(|weight| *weight *= 3.0);
     }
-    let test_probabilities = network.predict(&test.images, 1);
+    let test_probabilities = network.predict(&test.images);
     Trained { network, history: vec![], train_accuracy: 0.5, test_probabilities }
 }
 
@@ -237,14 +237,14 @@ fn a_run_leaves_its_four_files() {
     let (folder, data) = (Folder::new("run"), data());
     let config = Config { output: folder.0.clone(), ..config() };
     let trained = train(&config, &data, Kernel::best(), 2, &mut |_| Ok(())).unwrap();
-    assert_eq!(trained.test_probabilities, trained.network.predict(&data.test.images, 1));
+    assert_eq!(trained.test_probabilities, trained.network.predict(&data.test.images));
     session::save(&config, &data, &trained).unwrap();
     let mut names: Vec<_> = fs::read_dir(&config.output).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     names.sort();
     assert_eq!(names, ["curves.svg", "history.csv", "model.safetensors", "report.html"]);
 
     let path = config.output.join("model.safetensors");
-    let model = weights::read(&path, Kernel::best()).unwrap();
+    let model = weights::read(&path, trained.network.kernel).unwrap();
     assert_eq!((&model.network, model.image_size), (&trained.network, Some((3, 4))));
 
     // Both the weights file and the page tell the whole configuration and the accuracies.

@@ -60,8 +60,8 @@ fn one_epoch_of_the_real_network_reaches_nine_in_ten() {
     };
     let trained = run(&config, &MNIST, Kernel::best(), 2);
     assert!(trained.test_accuracy() > 0.9, "{}", trained.test_accuracy());
-    assert_eq!(trained.test_accuracy(), evaluate(&trained.network, &MNIST.test, 1));
-    assert_eq!(trained.train_accuracy, evaluate(&trained.network, &MNIST.train, 1));
+    assert_eq!(trained.test_accuracy(), evaluate(&trained.network, &MNIST.test));
+    assert_eq!(trained.train_accuracy, evaluate(&trained.network, &MNIST.train));
 }
 
 #[test]
@@ -185,10 +185,33 @@ fn threads_change_no_bit() {
             &mut Rng::new(1, Purpose::Shuffle),
             kernel,
         );
-        let one = network.predict(&images, 1);
+        let one = network.predict(&images);
         assert_eq!((one.rows(), one.columns()), (count, 10));
         for threads in [2, 3, 7] {
-            assert_eq!(network.predict(&images, threads), one, "{count} images, {threads} threads");
+            let network = Network { kernel: kernel.on_threads(threads), ..network.clone() };
+            assert_eq!(network.predict(&images), one, "{count} images, {threads} threads");
+        }
+    }
+}
+
+/// Layers so wide that the threads share their products, with odd widths and batches.
+#[test]
+fn threads_change_no_bit_of_wide_networks() {
+    let data = Data { train: first(200, &MNIST.train), test: first(50, &MNIST.test) };
+    let wide =
+        Config { hidden_layers: vec![211, 331], batch_size: 131, epochs: 2, weight_decay: 0.1, ..small_config() };
+    let deformation = Some(Deformation::default());
+    let configs = [
+        Config { momentum: 0.9, ..wide.clone() },
+        Config { activation: Activation::SiLU, dropout: 0.2, deformation, ..wide.clone() },
+        Config { loss: Loss::MeanSquaredError, dropout: 0.2, dropout_after_activation: true, ..wide },
+    ];
+    for (config, kernel) in
+        configs.iter().flat_map(|config| Kernel::supported().into_iter().map(move |kernel| (config, kernel)))
+    {
+        let one = run(config, &data, kernel, 1);
+        for threads in [2, 3, 50] {
+            assert_eq!(fingerprint(&run(config, &data, kernel, threads)), fingerprint(&one), "{kernel}, {threads}");
         }
     }
 }
@@ -210,7 +233,7 @@ fn prediction_is_the_layers_one_after_another() {
     for kernel in Kernel::supported() {
         // Trained with dropout, of which nothing may be left in evaluation.
         let network = run(&Config { dropout: 0.5, ..small_config() }, &data, kernel, 1).network;
-        let all = network.predict(&data.test.images, 1);
+        let all = network.predict(&data.test.images);
         for i in 0..data.test.labels.len() {
             let [mut x, mut z, mut a, mut scratch] = [(); 4].map(|()| Matrix::default());
             gather(&data.test.images, i..i + 1, &mut x);
@@ -320,14 +343,17 @@ fn each_epoch_trains_on_images_deformed_for_it() {
     let (images, kernel) = (first(30, &MNIST.train).images, Kernel::best());
     let strengths = Deformation::default();
     let mut deformer = Deformer::new(strengths, 1, kernel, 28, 28).unwrap();
-    let mut deformed = Deformed::new(deformer.clone(), &images);
-    for (epoch, is_last) in [(0, false), (1, false), (2, true), (4, false)] {
-        let found = deformed.epoch(epoch, is_last, &images, Images::clone);
-        let mut expected = images.clone();
-        for (i, image) in expected.pixels.chunks_exact_mut(784).enumerate() {
-            deformer.deform(epoch, i, images.image(i), image);
+    for (ahead, threads) in [(true, 1), (false, 1), (false, 3)] {
+        let deformer_on_threads = Deformer::new(strengths, 1, kernel.on_threads(threads), 28, 28).unwrap();
+        let mut deformed = Deformed::new(deformer_on_threads, &images, ahead);
+        for (epoch, is_last) in [(0, false), (1, false), (2, true), (4, false)] {
+            let found = deformed.epoch(epoch, is_last, &images, Images::clone);
+            let mut expected = images.clone();
+            for (i, image) in expected.pixels.chunks_exact_mut(784).enumerate() {
+                deformer.deform(epoch, i, images.image(i), image);
+            }
+            assert!(found == expected && found != images, "epoch {epoch}, {threads} threads");
         }
-        assert!(found == expected && found != images, "epoch {epoch}");
     }
     // The same network each time, another one than without, and from the second epoch on too.
     let data = digits(100);
