@@ -33,5 +33,8 @@ test: ## everything that a contributor must pass: two minutes
 quick: ## the tests that take no longer than a few seconds
 	cargo test -- --skip training --skip experiments --skip session
 
+picture: ## take the picture of the page in README.md; needs Chromium and the Python package selenium
+	python3 .ci/page_picture.py results/draw.html results/page.png
+
 miri: ## check the kernels' use of memory; needs `rustup toolchain install nightly --component miri`
 	RUSTFLAGS='-C target-feature=+avx512f,+avx2,+fma,+bmi1,+bmi2' cargo +nightly miri test --test all math::memory
