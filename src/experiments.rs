@@ -26,23 +26,19 @@ pub struct Experiment {
     pub reported: &'static str,
 }
 
-/// Fields that [`Config`] got after its experiments had run, each with the value with which everything stayed as it was.
-/// With that value they take no part in [`Experiment::configuration`], so that those runs still count.
-const LATER_FIELDS: [(&str, &str); 5] = [
-    ("class_names", "[]"),
-    ("activation", "Sigmoid"),
-    ("momentum", "0.0"),
-    ("dropout_after_activation", "false"),
-    ("deformation", "None"),
-];
+/// The fields that are part of every [`Experiment::configuration`]. Any other is where it is not at its default, so that the
+/// runs of before still count when [`Config`] gets a new one. Whoever changes such a default runs the experiments again.
+const ALWAYS: &str =
+    "hidden_layers classes initialisation loss schedule learning_rate dropout weight_decay batch_size epochs";
 
 impl Experiment {
     /// A hash of the configuration without its seed and paths: 64-bit FNV-1a (Fowler, Noll and Vo). By it a run is known
     /// to belong to this experiment as it is now.
     pub fn configuration(&self) -> u64 {
-        let counts = |(name, value): &(&str, String)| {
-            !["seed", "data", "output"].contains(name) && !LATER_FIELDS.contains(&(*name, value.as_str()))
-        };
+        let Config { seed, data, output, .. } = self.config.clone();
+        let defaults = Config { seed, data, output, ..Config::default() }.fields();
+        let counts =
+            |field: &(&str, String)| ALWAYS.split(' ').any(|name| name == field.0) || !defaults.contains(field);
         let fields = self.config.fields().into_iter().filter(counts);
         let text: String = fields.map(|(name, value)| format!("{name}: {value}\n")).collect();
         text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3))

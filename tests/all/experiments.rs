@@ -119,6 +119,7 @@ fn runs_of_before_and_after_a_change_are_never_mixed() {
     let elsewhere = Config { seed: 7, data: "fashion".into(), output: "elsewhere".into(), ..config.clone() };
     assert_eq!(hash(elsewhere), hash(config.clone()));
     assert_ne!(hash(Config { momentum: 0.9, ..config.clone() }), hash(config.clone()));
+    assert_eq!(read(Path::new("results")).1, [""; 0], "the committed runs count");
 }
 
 #[test]
