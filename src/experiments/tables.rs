@@ -61,11 +61,11 @@ pub fn report(folder: &Path, experiments: &[Experiment], console: &mut Console) 
         page = fill(&path, &page, name, &comparison(experiments, rows, &runs))?;
     }
     let (page, contradiction) = findings(&path, &page, experiments, &runs)?;
-    output::write_whole(&path, page.as_bytes())?;
+    output::write(&[(&path, page.as_bytes())])?;
     for (name, title, rows) in COMPARISONS {
         for (suffix, bounds) in [("", (0.0, 1.0)), ("-top", (0.9, 1.0))] {
             let figure = figure(title, rows, &runs, bounds);
-            output::write_whole(&folder.join(format!("{name}{suffix}.svg")), figure.as_bytes())?;
+            output::write(&[(folder.join(format!("{name}{suffix}.svg")), figure.as_bytes())])?;
         }
     }
     console.line(&format!("tables and figures from {} runs in {}", runs.len(), folder.display()))?;

@@ -263,7 +263,7 @@ fn a_file_is_written_whole_in_a_new_folder_or_in_the_place_of_an_old_one() {
     let folder = Folder::new("whole");
     let path = folder.0.join("a/b/file");
     for content in ["first", "", "third"] {
-        output::write_whole(&path, content.as_bytes()).unwrap();
+        output::write(&[(&path, content.as_bytes())]).unwrap();
         assert_eq!(fs::read_to_string(&path).unwrap(), content);
     }
     output::prepare(&folder.0.join("c/d")).unwrap();

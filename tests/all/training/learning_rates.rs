@@ -54,7 +54,7 @@ fn scan() {
             table += &format!("{name},{learning_rate},{mean:.4},{least:.4},{greatest:.4}\n");
         }
     }
-    output::write_whole(Path::new(TABLE), table.as_bytes()).expect("the table");
+    output::write(&[(TABLE, table.as_bytes())]).expect("the table");
 }
 
 /// The training set alone, its last images in the place of the test set.
