@@ -4,8 +4,7 @@ use std::ffi::OsString;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use crate::data::idx;
-use crate::data::{Images, check_labels};
+use crate::data::{Images, read_labels};
 use crate::error::{Error, Result};
 use crate::math::kernel::Kernel;
 use crate::math::matrix::Matrix;
@@ -37,10 +36,10 @@ pub fn run(arguments: Vec<OsString>, out: &mut impl Write) -> Result<()> {
         [model, images] => predictions(&probabilities(model, images)?),
         [model, images, labels] => {
             let probabilities = probabilities(model, images)?;
-            let idx = idx::read_file(labels, 1)?;
-            let next = "use the labels of the set that the network was trained on";
-            check_labels(labels, &idx.data, probabilities.rows(), probabilities.columns(), next)?;
-            assessment(&probabilities, &idx.data)
+            let labels = read_labels(labels, probabilities.rows(), probabilities.columns(), |_| {
+                "use the labels of the set that the network was trained on".into()
+            })?;
+            assessment(&probabilities, &labels)
         }
         _ => {
             let (found, next) = (paths.len().to_string(), "run predict --help to read what they are");
@@ -53,7 +52,7 @@ pub fn run(arguments: Vec<OsString>, out: &mut impl Write) -> Result<()> {
 /// The probabilities of each class for each image, `images × classes`.
 fn probabilities(model_path: &Path, images_path: &Path) -> Result<Matrix> {
     let Model { network, image_size } = weights::read(model_path, Kernel::best())?;
-    let images = Images::new(images_path, idx::read_file(images_path, 3)?)?;
+    let images = Images::read(images_path)?;
     let inputs = network.layers[0].weight.rows();
     let misfit = match image_size {
         Some((rows, columns)) => {
