@@ -12,7 +12,7 @@ use mnist_mlp::error::Result;
 use mnist_mlp::math::kernel::Kernel;
 use mnist_mlp::math::matrix::Matrix;
 use mnist_mlp::training::schedule::Schedule;
-use mnist_mlp::training::{self, Event, Trained, Trainer};
+use mnist_mlp::training::{self, Trained, Trainer};
 
 /// The unit roundoff of f32: what rounding to nearest changes a number by, at most, relative to it.
 pub const U: f64 = (f32::EPSILON / 2.0) as f64;
@@ -58,6 +58,16 @@ impl Drop for Folder {
     fn drop(&mut self) {
         fs::remove_dir_all(&self.0).ok();
     }
+}
+
+/// Checks that there is an error, and that its message has all of `parts`; returns it.
+#[track_caller]
+pub fn assert_error<T>(result: std::result::Result<T, impl ToString>, parts: &[&str]) -> String {
+    let message = result.err().expect("an error").to_string();
+    for part in parts {
+        assert!(message.contains(part), "{part:?} is not in {message:?}");
+    }
+    message
 }
 
 /// An IDX file.
@@ -139,15 +149,9 @@ pub fn pictures(count: usize, rows: usize, columns: usize, classes: usize) -> Da
     Dataset { images: Images { rows, columns, pixels }, labels }
 }
 
-/// Trains a network through all epochs.
-pub fn train(
-    config: &Config,
-    data: &Data,
-    kernel: Kernel,
-    threads: usize,
-    watch: &mut dyn FnMut(Event) -> Result<()>,
-) -> Result<Trained> {
-    training::train(Trainer::new(config, &data.train, kernel)?, &data.test, threads, watch)
+/// Trains a network through all epochs, unwatched, on one thread.
+pub fn train(config: &Config, data: &Data, kernel: Kernel) -> Result<Trained> {
+    training::train(Trainer::new(config, &data.train, kernel)?, &data.test, 1, &mut |_| Ok(()))
 }
 
 /// A training run of a small network.
@@ -161,4 +165,9 @@ pub fn small_config() -> Config {
         epochs: 2,
         ..Config::default()
     }
+}
+
+/// The same at a constant rate, and without regularisation.
+pub fn plain_config() -> Config {
+    Config { schedule: Schedule::Constant, learning_rate: 0.02, dropout: 0.0, weight_decay: 0.0, ..small_config() }
 }
