@@ -9,11 +9,8 @@ use crate::config::Config;
 use crate::data::Data;
 use crate::error::{Error, Result};
 use crate::math::kernel::Kernel;
-use crate::output;
-use crate::output::history;
 use crate::output::progress::{Console, duration, thousands};
-use crate::output::report::Report;
-use crate::output::weights;
+use crate::output::{self, history, report, weights};
 use crate::training::{self, Event, Trained, Trainer};
 
 /// A run from the files to what it leaves: loads the data, trains, saves what came of it and sums it up.
@@ -91,16 +88,7 @@ pub fn save(config: &Config, data: &Data, trained: &Trained) -> Result<String> {
     let facts = fields.iter().chain(&accuracies).map(|(name, text)| (name.replace(' ', "_"), text.clone()));
     let image_size = (data.test.images.rows, data.test.images.columns);
     let weights = weights::encode(&trained.network, image_size, &facts.collect::<Vec<_>>());
-    let report = Report {
-        config: &fields,
-        accuracies: &accuracies,
-        class_names: &config.class_names,
-        curves: &curves,
-        weights: &weights,
-        test: &data.test,
-        trained,
-    }
-    .html();
+    let report = report::html(config, &accuracies, &curves, &weights, &data.test, trained);
     let history = history::csv(&trained.history);
     let path = |name| config.output.join(name);
     output::write(&[

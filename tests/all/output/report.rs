@@ -12,7 +12,7 @@ use mnist_mlp::math::rng::{Purpose, Rng};
 use mnist_mlp::network::Network;
 use mnist_mlp::network::activation::Activation;
 use mnist_mlp::network::layer::Initialisation;
-use mnist_mlp::output::report::{Report, base64};
+use mnist_mlp::output::report::{self, base64};
 use mnist_mlp::output::weights;
 use mnist_mlp::session;
 use mnist_mlp::training::Trained;
@@ -33,9 +33,9 @@ fn untrained(widths: &[usize], test: &Dataset, seed: u64) -> Trained {
     Trained { network, history: vec![], train_accuracy: 0.5, test_probabilities }
 }
 
-/// The report of a run, without what only one test is about.
-fn report<'a>(test: &'a Dataset, trained: &'a Trained) -> Report<'a> {
-    Report { config: &[], accuracies: &[], class_names: &[], curves: "", weights: b"weights", test, trained }
+/// The page of a run, without what only one test is about.
+fn page(test: &Dataset, trained: &Trained) -> String {
+    report::html(&Config::default(), &[], "", b"weights", test, trained)
 }
 
 /// The JSON text in a page.
@@ -99,20 +99,16 @@ fn no_text_of_a_run_changes_the_page_around_it() {
     let test = pictures(3, 4, 5, 3);
     let trained = untrained(&[20, 3], &test, 1);
     let evil = "</script><script>alert(1)</script><!--DATA--><!--SCRIPTS-->\"\\\n\u{2028}é";
-    let class_names = [evil, "b", "c"];
-    let evil_report = Report {
-        config: &[("learning_rate", evil.to_string())],
-        accuracies: &[(evil, "0.5 ± 0.1".into())],
-        class_names: &class_names,
-        curves: "<svg><!--DATA--></svg>", // looks like a place to fill, and is none
-        ..report(&test, &trained)
-    };
-    let (html, plain) = (evil_report.html(), report(&test, &trained).html());
+    let config = Config { output: evil.into(), class_names: vec![evil, "b", "c"], ..Config::default() };
+    let curves = "<svg><!--DATA--></svg>"; // looks like a place to fill, and is none
+    let accuracies = [(evil, "0.5 ± 0.1".into())];
+    let (html, plain) =
+        (report::html(&config, &accuracies, curves, b"weights", &test, &trained), page(&test, &trained));
     let data = json::parse(embedded(&html)).unwrap();
-    assert_eq!(pairs(member(&data, "config")), [("learning rate", evil)]);
+    assert!(pairs(member(&data, "config")).contains(&("learning rate", "0.02")));
     assert_eq!(pairs(member(&data, "accuracies")), [(evil, "0.5 ± 0.1")]);
-    assert_eq!(items(member(&data, "class_names")).iter().map(text).collect::<Vec<_>>(), class_names);
-    let around = html.replace(embedded(&html), "").replace("<svg><!--DATA--></svg>", "");
+    assert_eq!(items(member(&data, "class_names")).iter().map(text).collect::<Vec<_>>(), config.class_names);
+    let around = html.replace(embedded(&html), "").replace(curves, "");
     assert_eq!(around, plain.replace(embedded(&plain), ""));
     assert!(!embedded(&html).contains('<') && !plain.contains("<!--DATA-->") && !plain.contains("<!--SCRIPTS-->"));
     assert_eq!((plain.matches("</script>").count(), plain.matches("</style>").count()), (4, 1));
@@ -120,7 +116,7 @@ fn no_text_of_a_run_changes_the_page_around_it() {
 
 /// Whether the page's data says what the network and the test images say.
 fn agrees(test: &Dataset, trained: &Trained) {
-    let html = report(test, trained).html();
+    let html = page(test, trained);
     let data = json::parse(embedded(&html)).unwrap();
     let (images, probabilities) = (&test.images, &trained.test_probabilities);
     let classes = probabilities.columns();
@@ -176,7 +172,7 @@ fn the_page_stays_small_whatever_the_images_and_classes() {
     {
         let test = pictures(count, side, side, classes);
         let trained = untrained(&[side * side, 2, classes], &test, 1);
-        let html = report(&test, &trained).html();
+        let html = page(&test, &trained);
         assert!(html.len() < bound, "{} bytes beside the weights and the curves", html.len());
     }
 }
