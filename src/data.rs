@@ -8,7 +8,6 @@ use std::hint::black_box;
 use std::path::Path;
 
 use crate::error::{Error, Result};
-use idx::Idx;
 
 /// Grey images of one size. The pixels stay bytes until they are needed: a quarter of the memory of floats.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,14 +26,12 @@ impl Images {
     /// # Errors
     /// Those of [`idx::read_file`], no image, or images without pixels.
     pub fn read(path: &Path) -> Result<Images> {
-        let Idx { dims, data } = idx::read_file(path, 3)?;
-        match dims[..] {
-            [count, rows, columns] if count * rows * columns > 0 => Ok(Images { rows, columns, pixels: data }),
-            _ => {
-                let found = format!("{dims:?} images, rows and columns");
-                Err(Error::new(path.display(), found, "at least one of each", "use a file with images in it"))
-            }
+        let ([count, rows, columns], pixels) = idx::read_file(path)?;
+        if count * rows * columns > 0 {
+            return Ok(Images { rows, columns, pixels });
         }
+        let found = format!("[{count}, {rows}, {columns}] images, rows and columns");
+        Err(Error::new(path.display(), found, "at least one of each", "use a file with images in it"))
     }
 
     /// How many pixels an image has, which is the `fan_in` of the first layer.
@@ -118,9 +115,9 @@ impl Dataset {
 /// # Errors
 /// Those of [`idx::read_file`], another number of labels than of `images`, a label of `classes` or above.
 pub fn read_labels(path: &Path, images: usize, classes: usize, next: fn(usize) -> String) -> Result<Vec<u8>> {
-    let labels = idx::read_file(path, 1)?.data;
-    if labels.len() != images {
-        let (found, expected) = (format!("{} labels", labels.len()), format!("{images}, one for each image"));
+    let ([count], labels) = idx::read_file(path)?;
+    if count != images {
+        let (found, expected) = (format!("{count} labels"), format!("{images}, one for each image"));
         return Err(Error::new(path.display(), found, expected, "take images and labels from the same set"));
     }
     let Some(i) = labels.iter().position(|&label| usize::from(label) >= classes) else { return Ok(labels) };

@@ -6,16 +6,8 @@
 //! They are those of PyTorch's `nn.Sequential(Linear, Sigmoid, Linear, …)`, with the activation that the metadata names in
 //! place of `Sigmoid`, so `load_state_dict` takes the tensors as they are: `0.weight` of shape `[fan_out, fan_in]`, `0.bias`
 //! of `[fan_out]`, then `2.weight`, `2.bias` and so on; the odd numbers are the activations. PyTorch computes X·Wᵀ + b where
-//! [`Linear`] computes X·W + b, so each weight is transposed when it is written and read. With one image's pixels (0 to 255)
-//! a row, this is our prediction in NumPy:
-//!
-//! ```python
-//! x, last = (pixels - 127.5) / 255, len(tensors) // 2 - 1
-//! for l in range(last + 1):
-//!     x = x @ tensors[f"{2 * l}.weight"].T + tensors[f"{2 * l}.bias"]
-//!     if l < last: x = 1 / (1 + np.exp(-x))  # Tanh: np.tanh(x); ReLU: np.maximum(x, 0); SiLU: x / (1 + np.exp(-x))
-//! prediction = x.argmax(1)
-//! ```
+//! [`Linear`] computes X·W + b, so each weight is transposed when it is written and read. `README.md` has our prediction in
+//! NumPy.
 
 use std::collections::BTreeMap;
 use std::fs::File;

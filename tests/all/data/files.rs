@@ -7,7 +7,8 @@ use std::process::Command;
 use crate::common::{Folder, MNIST, assert_error, idx_bytes, numbers};
 use mnist_mlp::data::Dataset;
 use mnist_mlp::data::gzip::gunzip;
-use mnist_mlp::data::idx::{self, Idx};
+use mnist_mlp::data::idx;
+use mnist_mlp::error::Result;
 use proptest::prelude::*;
 
 // ---- Tools -------------------------------------------------------------------------------------------------------
@@ -159,7 +160,8 @@ fn assert_corrupt(bytes: &[u8], words: &str) {
 /// Checks that reading the file is an error that says all of `words`, and the file's name.
 #[track_caller]
 fn assert_refused(path: &Path, dimensions: usize, words: &[&str]) {
-    assert_error(idx::read_file(path, dimensions), &[words, &[path.to_str().unwrap()]].concat());
+    let error = if dimensions == 1 { idx::read_file::<1>(path).err() } else { idx::read_file::<3>(path).err() };
+    assert_error(error.map_or(Ok(()), Err), &[words, &[path.to_str().unwrap()]].concat());
 }
 
 // ---- gzip: what is sound -----------------------------------------------------------------------------------------
@@ -443,31 +445,31 @@ fn sound_files_are_read_plain_or_gzipped_whatever_their_name() {
     let folder = Folder::new("sound");
     let images = pictures(500); // longer than what is read before the header has been looked at
     let bytes = idx_bytes(&[500, 28, 28], images);
-    let wanted = Idx { dims: vec![500, 28, 28], data: images.to_vec() };
+    let wanted = ([500, 28, 28], images.to_vec());
     let gzipped = real_gzip(&folder, &bytes, 6);
     let stored = member(&stored(&bytes, 65_535), &bytes);
     for (name, file) in [("plain", &bytes), ("plain.gz", &bytes), ("zipped", &gzipped), ("long.gz", &stored)] {
-        assert!(idx::read_file(&folder.file(name, file), 3).unwrap() == wanted, "{name}");
+        assert!(idx::read_file(&folder.file(name, file)).unwrap() == wanted, "{name}");
     }
     for length in [0, 5] {
         let values = vec![9; length];
         let path = folder.file("labels", &idx_bytes(&[length as u32], &values));
-        assert_eq!(idx::read_file(&path, 1).unwrap(), Idx { dims: vec![length], data: values });
+        assert_eq!(idx::read_file(&path), Ok(([length], values)));
     }
 }
 
 /// The file of that name in the folder, as training reads it.
-fn read(folder: &Path, name: &str) -> mnist_mlp::error::Result<Idx> {
-    idx::read_file(&idx::find(folder, name)?, 1)
+fn read(folder: &Path, name: &str) -> Result<([usize; 1], Vec<u8>)> {
+    idx::read_file(&idx::find(folder, name)?)
 }
 
 #[test]
 fn the_plain_file_is_taken_before_the_gzipped_one() {
     let folder = Folder::new("both");
     folder.file("labels.gz", &real_gzip(&folder, &idx_bytes(&[1], &[1]), 6));
-    assert_eq!(read(&folder.0, "labels").unwrap().data, [1]);
+    assert_eq!(read(&folder.0, "labels").unwrap().1, [1]);
     folder.file("labels", &idx_bytes(&[1], &[2]));
-    assert_eq!(read(&folder.0, "labels").unwrap().data, [2]);
+    assert_eq!(read(&folder.0, "labels").unwrap().1, [2]);
 }
 
 #[test]
@@ -544,8 +546,8 @@ fn what_is_no_plain_file_is_read_only_as_far_as_promised() {
     for (file, sound) in [(&bytes, true), (&packed, true), (&longer, false)] {
         std::thread::scope(|scope| {
             scope.spawn(|| fs::write(&path, file).ok());
-            match idx::read_file(&path, 3) {
-                Ok(idx) => assert!(sound && idx.data == bytes[16..]),
+            match idx::read_file::<3>(&path) {
+                Ok((_, pixels)) => assert!(sound && pixels == bytes[16..]),
                 Err(error) => assert!(!sound && error.to_string().contains("at least 392017 bytes"), "{error}"),
             }
         });
