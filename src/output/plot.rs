@@ -60,9 +60,9 @@ pub struct Line {
     pub name: String,
     /// Dashed, for training, or solid, for the test.
     pub dashed: bool,
-    /// From the first epoch on. One that is not finite interrupts the line; one alone becomes a dot.
+    /// From the first epoch on; one alone becomes a dot.
     pub accuracies: Vec<f64>,
-    /// How far a translucent band reaches above and below each of the accuracies; empty for none.
+    /// How far a translucent band reaches above and below each of the accuracies; empty or not finite for none.
     pub deviations: Vec<f64>,
 }
 
@@ -105,20 +105,14 @@ impl Figure {
 
         // An inner svg element cuts off what lies outside it, all but half the width of a line along its edge.
         svg += &format!("<svg x='{LEFT}' y='{}' width='{}' height='{}'>\n", top - 1.0, RIGHT - LEFT, PLOT_HEIGHT + 2.0);
-        let names = self.names();
+        let (names, place) = (self.names(), |(x, y)| (place_x(x), place_y(y)));
         for line in &self.lines {
-            let points = line.points().zip(&line.deviations);
-            let edges = points.map(|((x, y), deviation)| (place_x(x), y - deviation, y + deviation));
-            let edges: Vec<_> = edges.filter(|(_, low, high)| (low + high).is_finite()).collect();
-            let low = edges.iter().map(|&(x, low, _)| (x, place_y(low)));
-            let high = edges.iter().rev().map(|&(x, _, high)| (x, place_y(high)));
-            svg += &band(low.chain(high), colour(&names, &line.name));
+            let corners = line.edge(-1.0).into_iter().chain(line.edge(1.0).into_iter().rev());
+            svg += &band(corners.map(place), colour(&names, &line.name));
         }
         for line in &self.lines {
-            let points: Vec<_> = line.points().map(|(x, y)| (place_x(x), place_y(y))).collect();
-            for run in points.split(|(_, y)| !y.is_finite()) {
-                svg += &stroke(run, colour(&names, &line.name), line.dashed);
-            }
+            let points: Vec<_> = line.points().into_iter().map(place).collect();
+            svg += &stroke(&points, colour(&names, &line.name), line.dashed);
         }
         svg + "</svg>\n</svg>\n"
     }
@@ -130,13 +124,10 @@ impl Figure {
         let alone = if last == 1.0 { 0.5 } else { 0.0 }; // one epoch stands in the middle
         let x_axis = Axis::new(1.0 - alone, last + alone, round_step(1.0, (last - 1.0) / 10.0));
 
-        let ys = self.lines.iter().flat_map(|line| {
-            let edges = line.accuracies.iter().zip(&line.deviations).flat_map(|(y, d)| [y - d, y + d]);
-            edges.chain(line.accuracies.iter().copied())
-        });
-        let range = ys.filter(|y| y.is_finite()).map(|y| (y, y)).reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)));
+        let all = |line: &Line| [line.points(), line.edge(-1.0), line.edge(1.0)].concat();
+        let ys = self.lines.iter().flat_map(all).map(|(_, y)| (y, y));
+        let (least, most) = ys.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1))).unwrap_or_default();
         let within = |y: f64| y.max(self.y_bounds.0).min(self.y_bounds.1);
-        let (least, most) = range.unwrap_or_default();
         let (low, high) = (within(least), within(most));
         let step = round_step(0.001, (high - low) / 6.0);
         let low = within((low / step - 0.1).floor() * step);
@@ -185,8 +176,14 @@ impl Figure {
 
 impl Line {
     /// (epoch, accuracy).
-    fn points(&self) -> impl Iterator<Item = (f64, f64)> {
-        (1..).map(f64::from).zip(self.accuracies.iter().copied())
+    fn points(&self) -> Vec<(f64, f64)> {
+        (1..).map(f64::from).zip(self.accuracies.iter().copied()).collect()
+    }
+
+    /// The lower edge of the band, with `side` −1, or the upper, with 1.
+    fn edge(&self, side: f64) -> Vec<(f64, f64)> {
+        let points = self.points().into_iter().zip(&self.deviations).filter(|(_, deviation)| deviation.is_finite());
+        points.map(|((x, y), deviation)| (x, y + side * deviation)).collect()
     }
 }
 

@@ -86,7 +86,7 @@ prop_compose! {
     fn figure()(
         words in prop::collection::vec(prop::sample::select(vec!["", "Xavier <&>\"'\0\n", "±§🎉"]), 6),
         low in prop::sample::select(vec![0.0, 0.9]),
-        lines in prop::collection::vec((any::<bool>(), prop::collection::vec((number(), number()), 0..12)), 0..10),
+        lines in prop::collection::vec((any::<bool>(), prop::collection::vec((0.0..1.0, deviation()), 0..12)), 0..10),
     ) -> Figure {
         let line = |(i, (dashed, values)): (usize, (bool, Vec<(f64, f64)>))| {
             let (accuracies, deviations) = values.into_iter().unzip();
@@ -97,8 +97,8 @@ prop_compose! {
     }
 }
 
-fn number() -> impl Strategy<Value = f64> {
-    prop_oneof![4 => -0.5..1.5, 4 => 0.9..1.0, 1 => prop::sample::select(vec![0.98, f64::NAN, f64::INFINITY])]
+fn deviation() -> impl Strategy<Value = f64> {
+    prop_oneof![4 => 0.0..0.5, 4 => 0.0..0.01, 1 => Just(f64::NAN)]
 }
 
 proptest! {
@@ -158,14 +158,6 @@ fn one_epoch_is_a_dot_full_or_hollow() {
     assert_eq!(dot(&figure).attributes["fill"], dot(&figure).attributes["stroke"]);
     figure.lines[0].dashed = true;
     assert_eq!(dot(&figure).attributes["fill"], "#ffffff");
-}
-
-#[test]
-fn what_is_not_finite_interrupts_the_line() {
-    let nan = f64::NAN;
-    let points = [0.1, 0.2, nan, 0.3, f64::INFINITY, 0.4, 0.5, nan, nan];
-    let names: Vec<String> = drawn(&accuracy(&points)).1.into_iter().map(|e| e.name).collect();
-    assert_eq!(names, ["path", "circle", "path"]);
 }
 
 #[test]
