@@ -49,9 +49,6 @@ pub fn threads() -> usize {
 }
 
 /// Trains with the fastest kernel and all cores, showing a line for each epoch and, on a terminal, one that is live.
-///
-/// # Errors
-/// Those of [`training::train`], an output folder that cannot be written to, and those of standard output.
 fn train(config: &Config, data: &Data, console: &mut Console) -> Result<Trained> {
     let (kernel, threads, count) = (Kernel::best(), threads(), data.train.labels.len());
     let trainer = Trainer::new(config, &data.train, kernel)?;
