@@ -4,6 +4,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Output;
 use std::sync::LazyLock;
 
 use mnist_mlp::config::Config;
@@ -68,6 +69,15 @@ pub fn assert_error<T>(result: std::result::Result<T, impl ToString>, parts: &[&
         assert!(message.contains(part), "{part:?} is not in {message:?}");
     }
     message
+}
+
+/// Checks that a command has ended with exit code 1 and nothing but one message, which has all of `parts`.
+#[track_caller]
+pub fn assert_refused(Output { status, stdout, stderr }: Output, parts: &[&str]) {
+    let message = String::from_utf8(stderr).unwrap();
+    assert_eq!((status.code(), stdout.is_empty(), message.lines().count()), (Some(1), true, 1), "{message}");
+    assert!(message.starts_with("error: "), "{message}");
+    assert_error::<()>(Err(message), parts);
 }
 
 /// An IDX file.

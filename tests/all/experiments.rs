@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::common::{Folder, assert_error, pictures};
+use crate::common::{Folder, assert_error, assert_refused, pictures};
 use mnist_mlp::config::Config;
 use mnist_mlp::data::Data;
 use mnist_mlp::experiments::runs::{self, Run};
@@ -203,7 +203,7 @@ fn the_program_runs_what_it_is_asked_for() {
     let names: Vec<&str> = experiments::all().iter().map(|experiment| experiment.name).collect();
     assert_eq!(text(&program(folder, &["--list"]).stdout), names.join("\n") + "\n");
     assert!(text(&program(folder, &["--help"]).stdout).starts_with("Usage: experiments"));
-    assert!(text(&program(folder, &["--report"]).stderr).contains("results: found no run"));
+    assert_refused(program(folder, &["--report"]), &["results: found no run"]);
     assert!(!results.exists(), "nothing is written without a run");
 
     assert!(program(folder, &["zero-constant", "--seeds", "3"]).status.success());
@@ -259,16 +259,12 @@ fn what_the_program_is_not_made_for_gets_one_message() {
         (&["xavier-step", "--seeds", "2", "--list"], "--list"),
     ];
     for (arguments, message) in cases {
-        let output = program(folder, arguments);
-        let error = text(&output.stderr);
-        assert_eq!((output.status.code(), error.lines().count()), (Some(1), 1), "{error}");
-        assert!(error.starts_with("error: ") && error.contains(message), "{error}");
+        assert_refused(program(folder, arguments), &[message]);
     }
     #[cfg(unix)]
     {
         let not_unicode: &std::ffi::OsStr = std::os::unix::ffi::OsStrExt::from_bytes(b"xavier-\xff");
-        let output = command(folder).arg(not_unicode).output().unwrap();
-        assert_eq!((output.status.code(), text(&output.stderr).lines().count()), (Some(1), 1));
+        assert_refused(command(folder).arg(not_unicode).output().unwrap(), &["found \"xavier-"]);
     }
     assert!(!folder.join("results").exists());
 }

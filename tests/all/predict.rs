@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
-use crate::common::{Folder, assert_error, idx_bytes};
+use crate::common::{Folder, assert_refused, idx_bytes};
 use mnist_mlp::math::kernel::Kernel;
 use mnist_mlp::math::matrix::Matrix;
 use mnist_mlp::network::Network;
@@ -30,19 +30,10 @@ impl Folder {
         command(&self.0, arguments).output().unwrap()
     }
 
-    /// That the command ends with exit code 1 and one message, which has all these words.
     #[track_caller]
     fn refuses(&self, arguments: &[&str], words: &[&str]) {
-        refused(self.predict(arguments), words);
+        assert_refused(self.predict(arguments), words);
     }
-}
-
-#[track_caller]
-fn refused(Output { status, stdout, stderr }: Output, words: &[&str]) {
-    let message = String::from_utf8(stderr).unwrap();
-    assert_eq!((status.code(), stdout.is_empty(), message.lines().count()), (Some(1), true, 1), "{message}");
-    assert!(message.starts_with("error: "), "{message}");
-    assert_error::<()>(Err(message), words);
 }
 
 fn command(folder: &Path, arguments: &[impl AsRef<OsStr>]) -> Command {
@@ -167,7 +158,7 @@ fn arguments_that_are_not_utf_8_are_names_of_files() {
     use std::os::unix::ffi::OsStrExt;
     let folder = place("utf8");
     let name = OsStr::from_bytes(b"m\xff");
-    refused(command(&folder.0, &[name, OsStr::new("images")]).output().unwrap(), &["check the path"]);
+    assert_refused(command(&folder.0, &[name, OsStr::new("images")]).output().unwrap(), &["check the path"]);
     fs::rename(folder.0.join("model"), folder.0.join(name)).unwrap();
     assert!(command(&folder.0, &[name, OsStr::new("images")]).output().unwrap().status.success());
 }
@@ -197,7 +188,7 @@ fn a_hostile_file_costs_no_memory() {
         let script = "ulimit -v 100000; exec \"$0\" hostile images";
         let mut command = Command::new("sh");
         command.args(["-c", script, env!("CARGO_BIN_EXE_predict")]).current_dir(&folder.0);
-        refused(command.output().unwrap(), &[words]);
+        assert_refused(command.output().unwrap(), &[words]);
     }
 }
 
@@ -220,5 +211,5 @@ fn a_full_disk_is_an_error() {
     let folder = place("full");
     let full = fs::File::create("/dev/full").unwrap();
     let output = command(&folder.0, &["model", "images"]).stdout(full).output().unwrap();
-    refused(output, &["error: standard output: found the error"]);
+    assert_refused(output, &["error: standard output: found the error"]);
 }
