@@ -119,16 +119,17 @@ fn sound_data_train_and_leave_their_files() {
 #[test]
 fn a_terminal_shows_a_live_line() {
     let folder = Folder::with_data("live", &Data { train: pictures(60_000, 3, 5, 10), test: pictures(20, 3, 5, 10) });
-    let (result, text) = run(&Config { batch_size: 1, epochs: 3, ..config(&folder) }, ENDLESS, true);
+    let config = Config { hidden_layers: vec![32, 32], batch_size: 1, epochs: 3, ..config(&folder) };
+    let (result, text) = run(&config, ENDLESS, true);
     assert_eq!(result, Ok(()), "{text}");
     let live: Vec<&str> =
         text.split("\r\x1b[K\x1b[?7l").skip(1).map(|rest| rest.split_once("\x1b[?7h").unwrap().0).collect();
-    assert!(live[0].starts_with("epoch 1 of 3: ") && live[0].contains(" of 60,000 images, "), "{live:?}");
-    assert!(
-        live.iter().all(|line| line.contains(" a second, ETA ") && !line.contains(['\r', '\n', '\x1b'])),
-        "{live:?}"
-    );
-    assert!(text.contains("\x1b[?7h\r\x1b[K    1  "), "{text}");
+    assert!(!live.is_empty());
+    for line in live {
+        let parts = ["epoch ", " of 3: ", " of 60,000 images, ", " a second, ETA "];
+        assert!(parts.iter().all(|part| line.contains(part)) && !line.contains(['\r', '\n', '\x1b']), "{line:?}");
+    }
+    assert!((1..=3).any(|epoch| text.contains(&format!("\x1b[?7h\r\x1b[K    {epoch}  "))), "{text}");
 }
 
 // ---- Data --------------------------------------------------------------------------------------------------------
