@@ -161,6 +161,18 @@ fn one_epoch_is_a_dot_full_or_hollow() {
 }
 
 #[test]
+fn a_band_reaches_as_far_below_its_line_as_above() {
+    let mut figure = accuracy(&[0.5, 0.6]);
+    figure.lines[0].deviations = vec![0.1, 0.05];
+    let elements = parse(&figure.svg());
+    let band = elements.iter().find(|e| e.attributes.contains_key("fill-opacity")).unwrap().points();
+    for (i, (x, y)) in drawn(&figure).1[0].points().into_iter().enumerate() {
+        let (lower, upper) = (band[i], band[3 - i]);
+        assert!(lower.0 == x && upper.0 == x && upper.1 < y && (lower.1 + upper.1 - 2.0 * y).abs() < 0.3, "{band:?}");
+    }
+}
+
+#[test]
 fn what_lies_beyond_the_bounds_is_cut_off_at_the_axis() {
     let mut figure = accuracy(&[0.0, 1.0, 0.5]);
     figure.y_bounds = (0.5, 1.0);
