@@ -8,7 +8,6 @@ use std::hint::black_box;
 use std::path::Path;
 
 use crate::error::{Error, Result};
-use idx::Idx;
 
 /// Grey images of one size. The pixels stay bytes until they are needed: a quarter of the memory of floats.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,20 +21,17 @@ pub struct Images {
 }
 
 impl Images {
-    /// The images of an IDX file of three dimensions.
+    /// Reads an IDX file of images.
     ///
     /// # Errors
-    /// No image, or images without pixels.
-    pub fn new(path: &Path, idx: Idx) -> Result<Images> {
-        match idx.dims[..] {
-            [count, rows, columns] if count * rows * columns > 0 => Ok(Images { rows, columns, pixels: idx.data }),
-            _ => Err(Error::new(
-                path.display(),
-                format!("{:?} images, rows and columns", idx.dims),
-                "at least one of each",
-                "use a file with images in it",
-            )),
+    /// Those of [`idx::read_file`], no image, or images without pixels.
+    pub fn read(path: &Path) -> Result<Images> {
+        let ([count, rows, columns], pixels) = idx::read_file(path)?;
+        if count * rows * columns > 0 {
+            return Ok(Images { rows, columns, pixels });
         }
+        let found = format!("[{count}, {rows}, {columns}] images, rows and columns");
+        Err(Error::new(path.display(), found, "at least one of each", "use a file with images in it"))
     }
 
     /// How many pixels an image has, which is the `fan_in` of the first layer.
@@ -94,12 +90,9 @@ impl Data {
         let (train, test) = (Dataset::load(folder, "train", classes)?, Dataset::load(folder, "t10k", classes)?);
         let size = |set: &Dataset| format!("{} × {} pixels", set.images.rows, set.images.columns);
         if size(&train) != size(&test) {
-            return Err(Error::new(
-                idx::find(folder, "t10k-images-idx3-ubyte")?.display(),
-                format!("images of {}", size(&test)),
-                format!("{} as in train-images-idx3-ubyte", size(&train)),
-                "take all four files from the same set",
-            ));
+            let (path, found) = (idx::find(folder, "t10k-images-idx3-ubyte")?, format!("images of {}", size(&test)));
+            let expected = format!("{} as in train-images-idx3-ubyte", size(&train));
+            return Err(Error::new(path.display(), found, expected, "take all four files from the same set"));
         }
         Ok(Data { train, test })
     }
@@ -109,42 +102,26 @@ impl Dataset {
     fn load(folder: &Path, split: &str, classes: usize) -> Result<Dataset> {
         let images = idx::find(folder, &format!("{split}-images-idx3-ubyte"))?;
         let labels = idx::find(folder, &format!("{split}-labels-idx1-ubyte"))?;
-        let images = (&*images, idx::read_file(&images, 3)?);
-        Dataset::new(images, (&labels, idx::read_file(&labels, 1)?), classes)
-    }
-
-    /// Images and labels that belong together, each with the file it is from.
-    ///
-    /// # Errors
-    /// What [`Images::new`] and [`check_labels`] find.
-    pub fn new(images: (&Path, Idx), labels: (&Path, Idx), classes: usize) -> Result<Dataset> {
-        let images = Images::new(images.0, images.1)?;
-        let most = labels.1.data.iter().max().map_or(0, |&most| usize::from(most));
-        let next =
-            format!("set classes in get_config to {} if these are the right labels: they count from 0", most + 1);
-        check_labels(labels.0, &labels.1.data, images.len(), classes, &next)?;
-        Ok(Dataset { images, labels: labels.1.data })
+        let images = Images::read(&images)?;
+        let labels = read_labels(&labels, images.len(), classes, |classes| {
+            format!("set classes in get_config to {classes} if these are the right labels: they count from 0")
+        })?;
+        Ok(Dataset { images, labels })
     }
 }
 
-/// Checks the labels of `path`; `next` is what to do about one that is too large.
+/// Reads an IDX file of labels. `next` is what to do about one that is too large, given how many classes there would be.
 ///
 /// # Errors
-/// Another number of labels than of images, a label of `classes` or above.
-pub fn check_labels(path: &Path, labels: &[u8], images: usize, classes: usize, next: &str) -> Result<()> {
-    if labels.len() != images {
-        return Err(Error::new(
-            path.display(),
-            format!("{} labels", labels.len()),
-            format!("{images}, one for each image"),
-            "take images and labels from the same set",
-        ));
+/// Those of [`idx::read_file`], another number of labels than of `images`, a label of `classes` or above.
+pub fn read_labels(path: &Path, images: usize, classes: usize, next: fn(usize) -> String) -> Result<Vec<u8>> {
+    let ([count], labels) = idx::read_file(path)?;
+    if count != images {
+        let (found, expected) = (format!("{count} labels"), format!("{images}, one for each image"));
+        return Err(Error::new(path.display(), found, expected, "take images and labels from the same set"));
     }
-    match labels.iter().position(|&label| usize::from(label) >= classes) {
-        None => Ok(()),
-        Some(i) => {
-            let found = format!("label {} at image {i}", labels[i]);
-            Err(Error::new(path.display(), found, format!("labels from 0 to {}", classes.saturating_sub(1)), next))
-        }
-    }
+    let Some(i) = labels.iter().position(|&label| usize::from(label) >= classes) else { return Ok(labels) };
+    let most = labels.iter().max().map_or(0, |&most| usize::from(most));
+    let expected = format!("labels from 0 to {}", classes.saturating_sub(1));
+    Err(Error::new(path.display(), format!("label {} at image {i}", labels[i]), expected, next(most + 1)))
 }

@@ -8,35 +8,24 @@ use std::path::Path;
 pub type Result<T> = std::result::Result<T, Error>;
 
 /// Everything that can go wrong on a user's side: files, values in the configuration, the disk, the terminal.
-///
-/// A problem always answers four questions, so that no message leaves its reader stuck.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Error {
-    /// Something is wrong with what the user gave.
-    Problem {
-        /// The file, field or argument.
-        place: String,
-        /// What was found there.
-        found: String,
-        /// What was expected instead.
-        expected: String,
-        /// What to do next.
-        next: String,
-    },
+    /// Something is wrong with what the user gave: the place of it (a file, a field of the configuration, an argument), what
+    /// was found there, what was expected instead, and what to do next, so that no message leaves its reader stuck.
+    Problem([String; 4]),
     /// Whoever read our standard output has gone (`make run | head -1`): stop, and say nothing.
     ClosedPipe,
 }
 
 impl Error {
-    /// A problem at `place` (a file, a field of the configuration, an argument): what was `found`, what was
-    /// `expected`, and what to do `next`.
+    /// A [`Error::Problem`] with these four.
     pub fn new(
         place: impl fmt::Display,
         found: impl Into<String>,
         expected: impl Into<String>,
         next: impl Into<String>,
     ) -> Self {
-        Error::Problem { place: place.to_string(), found: found.into(), expected: expected.into(), next: next.into() }
+        Error::Problem([place.to_string(), found.into(), expected.into(), next.into()])
     }
 
     /// A problem with a field of the configuration: what was `found`, and what was `expected`.
@@ -68,12 +57,11 @@ impl Error {
     pub fn printing(error: &io::Error) -> Self {
         match error.kind() {
             io::ErrorKind::BrokenPipe => Error::ClosedPipe,
-            _ => Error::new(
-                "standard output",
-                format!("the error \"{error}\""),
-                "a terminal, file or pipe that takes our lines",
-                "check where the output goes",
-            ),
+            _ => {
+                let (found, expected) =
+                    (format!("the error \"{error}\""), "a terminal, file or pipe that takes our lines");
+                Error::new("standard output", found, expected, "check where the output goes")
+            }
         }
     }
 }
@@ -81,7 +69,7 @@ impl Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Error::Problem { place, found, expected, next } => {
+            Error::Problem([place, found, expected, next]) => {
                 write!(f, "{place}: found {found}; expected {expected}; {next}")
             }
             Error::ClosedPipe => f.write_str("standard output was closed"),

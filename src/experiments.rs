@@ -131,7 +131,7 @@ pub fn in_experiment(error: Error, prefix: &str) -> Error {
     let here =
         |text: String| text.replace("get_config", "src/experiments.rs").replace("src/main.rs", "src/experiments.rs");
     match error {
-        Error::Problem { place, found, expected, next } => {
+        Error::Problem([place, found, expected, next]) => {
             Error::new(format!("{prefix}{}", here(place)), found, expected, here(next))
         }
         Error::ClosedPipe => error,

@@ -4,8 +4,7 @@ use std::ffi::OsString;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use crate::data::idx;
-use crate::data::{Images, check_labels};
+use crate::data::{Images, read_labels};
 use crate::error::{Error, Result};
 use crate::math::kernel::Kernel;
 use crate::math::matrix::Matrix;
@@ -31,28 +30,20 @@ its probability. With LABELS it prints the accuracy (± one standard error) and 
 /// Wrong arguments, a file that is not what it is to be, images of another size than the network's, labels that do not
 /// belong to them, and what `out` says.
 pub fn run(arguments: Vec<OsString>, out: &mut impl Write) -> Result<()> {
-    let text = if arguments.iter().any(|argument| argument == "--help" || argument == "-h") {
-        HELP.to_owned()
-    } else {
-        let paths: Vec<PathBuf> = arguments.into_iter().map(PathBuf::from).collect();
-        match &paths[..] {
-            [model, images] => predictions(&probabilities(model, images)?),
-            [model, images, labels] => {
-                let probabilities = probabilities(model, images)?;
-                let idx = idx::read_file(labels, 1)?;
-                let next = "use the labels of the set that the network was trained on";
-                check_labels(labels, &idx.data, probabilities.rows(), probabilities.columns(), next)?;
-                assessment(&probabilities, &idx.data)
-            }
-            _ => {
-                let next = "run predict --help to read what they are";
-                return Err(Error::new(
-                    "the number of arguments",
-                    paths.len().to_string(),
-                    "MODEL IMAGES [LABELS]",
-                    next,
-                ));
-            }
+    let paths: Vec<PathBuf> = arguments.into_iter().map(PathBuf::from).collect();
+    let text = match &paths[..] {
+        _ if paths.iter().any(|path| ["--help", "-h"].map(Path::new).contains(&&**path)) => HELP.to_owned(),
+        [model, images] => predictions(&probabilities(model, images)?),
+        [model, images, labels] => {
+            let probabilities = probabilities(model, images)?;
+            let labels = read_labels(labels, probabilities.rows(), probabilities.columns(), |_| {
+                "use the labels of the set that the network was trained on".into()
+            })?;
+            assessment(&probabilities, &labels)
+        }
+        _ => {
+            let (found, next) = (paths.len().to_string(), "run predict --help to read what they are");
+            return Err(Error::new("the number of arguments", found, "MODEL IMAGES [LABELS]", next));
         }
     };
     out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(|error| Error::printing(&error))
@@ -61,19 +52,18 @@ pub fn run(arguments: Vec<OsString>, out: &mut impl Write) -> Result<()> {
 /// The probabilities of each class for each image, `images × classes`.
 fn probabilities(model_path: &Path, images_path: &Path) -> Result<Matrix> {
     let Model { network, image_size } = weights::read(model_path, Kernel::best().on_threads(session::threads()))?;
-    let images = Images::new(images_path, idx::read_file(images_path, 3)?)?;
-    let inputs = network.layers.first().map_or(0, |layer| layer.weight.rows());
-    if image_size.map_or(inputs != images.size(), |size| size != (images.rows, images.columns)) {
-        let expected = match image_size {
-            Some((rows, columns)) => format!("{rows} × {columns} pixels"),
-            None => format!("{inputs} pixels"),
-        };
-        return Err(Error::new(
-            images_path.display(),
-            format!("images of {} × {} pixels", images.rows, images.columns),
-            format!("{expected}, which the network in {} takes", model_path.display()),
-            "use images of the set that it was trained on",
-        ));
+    let images = Images::read(images_path)?;
+    let inputs = network.layers[0].weight.rows();
+    let misfit = match image_size {
+        Some((rows, columns)) => {
+            ((rows, columns) != (images.rows, images.columns)).then(|| format!("{rows} × {columns}"))
+        }
+        None => (inputs != images.size()).then(|| inputs.to_string()),
+    };
+    if let Some(size) = misfit {
+        let found = format!("images of {} × {} pixels", images.rows, images.columns);
+        let expected = format!("{size} pixels, which the network in {} takes", model_path.display());
+        return Err(Error::new(images_path.display(), found, expected, "use images of the set that it was trained on"));
     }
     let numbers = images.len().saturating_mul(network.classes());
     if numbers > MOST_NUMBERS {
@@ -83,12 +73,9 @@ fn probabilities(model_path: &Path, images_path: &Path) -> Result<Matrix> {
     }
     let probabilities = network.predict(&images);
     if probabilities.data().iter().any(|p| !p.is_finite()) {
-        return Err(Error::new(
-            model_path.display(),
-            "weights so large that the probabilities overflow",
-            "weights of a network that has learnt",
-            "train again, with a lower learning_rate",
-        ));
+        let found = "weights so large that the probabilities overflow";
+        let (expected, next) = ("weights of a network that has learnt", "train again, with a lower learning_rate");
+        return Err(Error::new(model_path.display(), found, expected, next));
     }
     Ok(probabilities)
 }

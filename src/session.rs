@@ -10,11 +10,8 @@ use crate::data::Data;
 use crate::data::deformation::Deformer;
 use crate::error::{Error, Result};
 use crate::math::kernel::Kernel;
-use crate::output;
-use crate::output::history;
 use crate::output::progress::{Console, duration, thousands};
-use crate::output::report::Report;
-use crate::output::weights;
+use crate::output::{self, history, report, weights};
 use crate::training::{self, Event, Trained, Trainer};
 
 /// A run from the files to what it leaves: loads the data, trains, saves what came of it and sums it up.
@@ -25,7 +22,9 @@ pub fn run(config: &Config, console: &mut Console) -> Result<()> {
     let data = Data::load(&config.data, config.classes)?;
     let trained = train(config, &data, console)?;
     let saved = save(config, &data, &trained);
-    summarise(&data, &trained, console)?; // even where there is no room to save it
+    for (what, accuracy) in accuracies(&data, &trained) {
+        console.line(&format!("{what} {accuracy}"))?; // even where there is no room to save it
+    }
     saved.and_then(|files| console.line(&files))
 }
 
@@ -51,19 +50,13 @@ pub fn threads() -> usize {
 }
 
 /// Trains with the fastest kernel and all cores, showing a line for each epoch and, on a terminal, one that is live.
-///
-/// # Errors
-/// Those of [`training::train`], an output folder that cannot be written to, and those of standard output.
 fn train(config: &Config, data: &Data, console: &mut Console) -> Result<Trained> {
     let (threads, count) = (threads(), data.train.labels.len());
     let kernel = Kernel::best().on_threads(threads);
     let trainer = Trainer::new(config, &data.train, kernel)?;
     output::prepare(&config.output)?; // before the work whose result it is to hold
-    console.line(&format!(
-        "{} training and {} test images; {kernel} kernel, {threads} threads",
-        thousands(count),
-        thousands(data.test.labels.len()),
-    ))?;
+    let (images, tests) = (thousands(count), thousands(data.test.labels.len()));
+    console.line(&format!("{images} training and {tests} test images; {kernel} kernel, {threads} threads"))?;
     console.line("accuracies: running, on each batch just before it is trained on; test, after the epoch")?;
     console.line("epoch  learning rate  mean loss  running    test  seconds")?;
     let start = Instant::now();
@@ -101,20 +94,10 @@ pub fn save(config: &Config, data: &Data, trained: &Trained) -> Result<String> {
             Deformer::new(deformation, config.seed, kernel, images.rows, images.columns)?.examples(images)
         }
     };
-    let report = Report {
-        config: &fields,
-        accuracies: &accuracies,
-        class_names: &config.class_names,
-        curves: &curves,
-        weights: &weights,
-        test: &data.test,
-        examples: &examples,
-        trained,
-    }
-    .html();
+    let report = report::html(config, &accuracies, &curves, &weights, &examples, &data.test, trained);
     let history = history::csv(&trained.history);
     let path = |name| config.output.join(name);
-    output::write_together(&[
+    output::write(&[
         (path("history.csv"), history.as_bytes()),
         (path("curves.svg"), curves.as_bytes()),
         (path("model.safetensors"), &weights),
@@ -124,18 +107,12 @@ pub fn save(config: &Config, data: &Data, trained: &Trained) -> Result<String> {
     Ok(format!("{folder} has history.csv, curves.svg and model.safetensors; open {}", path("report.html").display()))
 }
 
-/// Prints the coursework's three columns.
-fn summarise(data: &Data, trained: &Trained, console: &mut Console) -> Result<()> {
-    accuracies(data, trained).iter().try_for_each(|(what, accuracy)| console.line(&format!("{what} {accuracy}")))
-}
-
 /// The coursework's three columns, each with its name.
 pub fn accuracies(data: &Data, trained: &Trained) -> [(&'static str, String); 3] {
-    let test = with_standard_error(trained.test_accuracy(), data.test.labels.len());
     let (best, epoch) = trained.best_test_accuracy();
     [
         ("final train accuracy", format!("{:.4}", trained.train_accuracy)),
-        ("final test accuracy", test),
+        ("final test accuracy", with_standard_error(trained.test_accuracy(), data.test.labels.len())),
         ("best test accuracy", format!("{best:.4} (epoch {epoch})")),
     ]
 }

@@ -17,15 +17,6 @@ const START: u64 = 1 << 18;
 
 const FETCH: &str = "fetch the file again";
 
-/// What an IDX file holds.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Idx {
-    /// The size of each dimension: `[images, rows, columns]`, or `[labels]`.
-    pub dims: Vec<usize>,
-    /// The values in row-major order, exactly as many as the product of `dims`.
-    pub data: Vec<u8>,
-}
-
 /// `folder/name`, or `folder/name.gz` where that does not exist.
 ///
 /// # Errors
@@ -42,23 +33,22 @@ pub fn find(folder: &Path, name: &str) -> Result<PathBuf> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return no_folder("no such folder"),
         Err(error) => return Err(Error::reading(folder, &error)),
     }
-    let plain = folder.join(name);
-    for path in [plain.clone(), folder.join(format!("{name}.gz"))] {
-        // Where one can't tell whether the file is there, trying to read it says why.
-        if !matches!(path.try_exists(), Ok(false)) {
-            return Ok(path);
-        }
+    let paths = [name.to_string(), format!("{name}.gz")].map(|name| folder.join(name));
+    // Where one can't tell whether the file is there, trying to read it says why.
+    if let Some(path) = paths.iter().find(|path| !matches!(path.try_exists(), Ok(false))) {
+        return Ok(path.clone());
     }
     let next = "put the file there, or check the folder's name";
-    Err(Error::new(plain.display(), "neither this file nor one with .gz after its name", "one of the two", next))
+    Err(Error::new(paths[0].display(), "neither this file nor one with .gz after its name", "one of the two", next))
 }
 
-/// Reads one IDX file of unsigned bytes with `dimensions` dimensions (3 for images, 1 for labels), plain or gzipped as
-/// its first bytes tell. Memory follows the file's size and what its header promises, whichever is smaller.
+/// Reads one IDX file of unsigned bytes, plain or gzipped as its first bytes tell: the size of each of its `N` dimensions
+/// (3 for images, 1 for labels), and the values in row-major order, as many as the product of these. Memory follows the
+/// file's size and what its header promises, whichever is smaller.
 ///
 /// # Errors
 /// If it can't be read, is something else, or is shorter or longer than its own header promises.
-pub fn read_file(path: &Path, dimensions: usize) -> Result<Idx> {
+pub fn read_file<const N: usize>(path: &Path) -> Result<([usize; N], Vec<u8>)> {
     let failed = |error| Error::reading(path, &error);
     let corrupt = |problem| Error::new(path.display(), format!("a gzip file that {problem}"), "a sound one", FETCH);
     let file = File::open(path).map_err(failed)?;
@@ -69,13 +59,13 @@ pub fn read_file(path: &Path, dimensions: usize) -> Result<Idx> {
     let mut bytes = Vec::new();
     (&file).take(START).read_to_end(&mut bytes).map_err(failed)?;
     if bytes.is_empty() {
-        return Err(Error::new(path.display(), "an empty file", an_idx_file(dimensions), FETCH));
+        return Err(Error::new(path.display(), "an empty file", an_idx_file(N), FETCH));
     }
 
-    let header_size = 4 + 4 * dimensions;
+    let header_size = 4 + 4 * N;
     let gzipped = bytes.starts_with(&MAGIC);
     let start = if gzipped { &gunzip(&bytes, header_size).map_err(corrupt)? } else { &bytes };
-    let dims = parse_header(path, start, dimensions)?;
+    let dims: [usize; N] = parse_header(path, start)?;
     let size = header_size + dims.iter().product::<usize>();
     let check_size = |found: u64| {
         let unit = if gzipped { "bytes once unpacked" } else { "bytes" };
@@ -100,12 +90,12 @@ pub fn read_file(path: &Path, dimensions: usize) -> Result<Idx> {
     }
     check_size(bytes.len() as u64)?;
     bytes.drain(..header_size);
-    Ok(Idx { dims, data: bytes })
+    Ok((dims, bytes))
 }
 
 /// The dimensions in the header that `start`, the first bytes of the file at `path`, begins with.
-fn parse_header(path: &Path, start: &[u8], dimensions: usize) -> Result<Vec<usize>> {
-    let wrong = |found: String, next| Err(Error::new(path.display(), found, an_idx_file(dimensions), next));
+fn parse_header<const N: usize>(path: &Path, start: &[u8]) -> Result<[usize; N]> {
+    let wrong = |found: String, next| Err(Error::new(path.display(), found, an_idx_file(N), next));
     let cut = || wrong(format!("only {} bytes, which end within the header", start.len()), FETCH);
     let Some((&[zero_0, zero_1, type_byte, count], sizes)) = start.split_first_chunk() else { return cut() };
     if [zero_0, zero_1] != [0, 0] {
@@ -116,11 +106,11 @@ fn parse_header(path: &Path, start: &[u8], dimensions: usize) -> Result<Vec<usiz
         let next = "use a file of unsigned bytes (type byte 0x08)";
         return wrong(format!("values of another type (type byte {type_byte:#04x})"), next);
     }
-    if usize::from(count) != dimensions {
+    if usize::from(count) != N {
         return wrong(an_idx_file(count.into()), "check whether images and labels were swapped");
     }
-    let Some(sizes) = sizes.as_chunks().0.get(..dimensions) else { return cut() };
-    let dims: Vec<usize> = sizes.iter().map(|&size| u32::from_be_bytes(size) as usize).collect();
+    let Some(sizes) = sizes.as_chunks().0.first_chunk() else { return cut() };
+    let dims: [usize; N] = sizes.map(|size| u32::from_be_bytes(size) as usize);
     // A limit that keeps the arithmetic with sizes above from overflowing.
     let values = dims.iter().try_fold(1usize, |product, &size| product.checked_mul(size));
     match values.filter(|&values| values < usize::MAX / 4) {

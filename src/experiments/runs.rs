@@ -140,7 +140,7 @@ pub fn read(path: &Path, experiments: &[Experiment]) -> Result<(Vec<Run>, Vec<St
 /// `experiments` and then of the seeds.
 ///
 /// # Errors
-/// Those of [`read`] and of [`output::write_whole`].
+/// Those of [`read`] and of [`output::write`].
 pub fn replace(path: &Path, experiments: &[Experiment], ended: &[Run]) -> Result<()> {
     // Read each time: another sweep may have written runs of other experiments.
     let (mut runs, _) = read(path, experiments)?;
@@ -149,5 +149,5 @@ pub fn replace(path: &Path, experiments: &[Experiment], ended: &[Run]) -> Result
     let position = |run: &Run| experiments.iter().position(|experiment| experiment.name == run.experiment);
     runs.sort_by_key(|run| (position(run), run.seed));
     let rows: String = runs.iter().map(Run::row).collect();
-    output::write_whole(path, format!("{HEADER}\n{rows}").as_bytes())
+    output::write(&[(path, format!("{HEADER}\n{rows}").as_bytes())])
 }

@@ -64,11 +64,11 @@ pub fn report(folder: &Path, experiments: &[Experiment], console: &mut Console) 
         page = fill(&path, &page, name, &comparison(experiments, rows, &runs))?;
     }
     let (page, contradiction) = findings(&path, &page, experiments, &runs)?;
-    output::write_whole(&path, page.as_bytes())?;
+    output::write(&[(&path, page.as_bytes())])?;
     for (name, title, rows) in COMPARISONS {
         for (suffix, bounds) in [("", (0.0, 1.0)), ("-top", (0.9, 1.0))] {
             let figure = figure(title, rows, &runs, bounds);
-            output::write_whole(&folder.join(format!("{name}{suffix}.svg")), figure.as_bytes())?;
+            output::write(&[(folder.join(format!("{name}{suffix}.svg")), figure.as_bytes())])?;
         }
     }
     console.line(&format!("tables and figures from {} runs in {}", runs.len(), folder.display()))?;
@@ -189,30 +189,17 @@ fn comparison(experiments: &[Experiment], names: &str, runs: &[Run]) -> String {
 }
 
 /// The accuracies of the experiments by epoch, all seeds of a row as one line with a band.
-fn figure(title: &str, names: &str, runs: &[Run], bounds: (f64, f64)) -> String {
+fn figure(title: &str, names: &str, runs: &[Run], y_bounds: (f64, f64)) -> String {
     let line = |name: &str, dashed, accuracies: fn(&Run) -> &[f64]| {
         let epochs = of(runs, name).map(|run| accuracies(run).len()).min().unwrap_or(0);
         let spread = |i: usize| of(runs, name).map(|run| accuracies(run)[i]).collect();
         let spreads: Vec<Spread> = (0..epochs).map(spread).collect();
-        Line {
-            name: name.into(),
-            dashed,
-            points: (1..).zip(&spreads).map(|(epoch, spread)| (f64::from(epoch), spread.mean)).collect(),
-            band: spreads.iter().map(|s| (s.mean - s.deviation, s.mean + s.deviation)).collect(),
-        }
+        let (accuracies, deviations) = spreads.iter().map(|spread| (spread.mean, spread.deviation)).unzip();
+        Line { name: name.into(), dashed, accuracies, deviations }
     };
     let both = |row| [line(row, true, |run| &run.running_accuracies), line(row, false, |run| &run.test_accuracies)];
-    Figure {
-        title: if bounds.0 > 0.0 { format!("{title}, from {}", bounds.0) } else { title.into() },
-        x_label: "epoch".into(),
-        y_label: "accuracy".into(),
-        y_bounds: bounds,
-        solid: "test".into(),
-        dashed: "train (running)".into(),
-        band: "± one standard deviation over the seeds".into(),
-        lines: names.split(' ').flat_map(both).collect(),
-    }
-    .svg()
+    let title = if y_bounds.0 > 0.0 { format!("{title}, from {}", y_bounds.0) } else { title.into() };
+    Figure { title, y_bounds, lines: names.split(' ').flat_map(both).collect() }.svg()
 }
 
 /// A CSV file as a table.

@@ -21,16 +21,9 @@ pub fn csv(epochs: &[Epoch]) -> String {
 pub fn curves(epochs: &[Epoch], title: String) -> String {
     let line = |name: &str, accuracy: fn(&Epoch) -> f64| Line {
         name: name.into(),
-        points: epochs.iter().map(|e| (e.epoch as f64, accuracy(e))).collect(),
+        accuracies: epochs.iter().map(accuracy).collect(),
         ..Line::default()
     };
-    Figure {
-        title,
-        x_label: "epoch".into(),
-        y_label: "accuracy".into(),
-        y_bounds: (0.0, 1.0),
-        lines: vec![line("train (running)", |e| e.running_accuracy), line("test", |e| e.test_accuracy)],
-        ..Figure::default()
-    }
-    .svg()
+    let lines = vec![line("train (running)", |e| e.running_accuracy), line("test", |e| e.test_accuracy)];
+    Figure { title, y_bounds: (0.0, 1.0), lines }.svg()
 }

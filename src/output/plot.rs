@@ -1,4 +1,4 @@
-//! Line figures as SVG text: accuracy by epoch, as named lines with bands, below a title and a legend.
+//! Figures of accuracy by epoch as SVG text: named lines with bands, below a title and a legend.
 //!
 //! Every colour is written for a light page. A style in the figure replaces each by its dark counterpart where the
 //! reader prefers dark; a program that ignores the style shows the light figure. The same figure always gives the same
@@ -46,34 +46,24 @@ const COLOURS: [Colour; 7] = [
 pub struct Figure {
     /// What the figure shows; also what a screen reader says.
     pub title: String,
-    /// What is counted along the x axis, in whole numbers.
-    pub x_label: String,
-    /// What is measured along the y axis.
-    pub y_label: String,
     /// The y axis follows the data within these (low, high). Whatever lies beyond is cut off, so that (0.9, 1) shows
     /// only the top.
     pub y_bounds: (f64, f64),
-    /// What a solid line means, for the legend; empty for no entry.
-    pub solid: String,
-    /// What a dashed line means, for the legend; empty for no entry.
-    pub dashed: String,
-    /// What the bands mean, for the legend; empty for no entry.
-    pub band: String,
-    /// Later lines are drawn over earlier ones.
+    /// Later lines are drawn over earlier ones. Where some are dashed, the legend explains the strokes.
     pub lines: Vec<Line>,
 }
 
 /// One line of a figure.
 #[derive(Debug, Clone, Default)]
 pub struct Line {
-    /// Lines of one name share one colour and one entry of the legend. An eighth name gets the first colour again.
+    /// Neighbours of one name share a colour and an entry of the legend. An eighth name gets the first colour again.
     pub name: String,
-    /// Dashed or solid.
+    /// Dashed, for training, or solid, for the test.
     pub dashed: bool,
-    /// (x, y) in drawing order. A point that is not finite interrupts the line; a point alone becomes a dot.
-    pub points: Vec<(f64, f64)>,
-    /// (low, high) around each of the points, drawn as a translucent band; empty for none.
-    pub band: Vec<(f64, f64)>,
+    /// From the first epoch on; one alone becomes a dot.
+    pub accuracies: Vec<f64>,
+    /// How far a translucent band reaches above and below each of the accuracies; empty or not finite for none.
+    pub deviations: Vec<f64>,
 }
 
 impl Figure {
@@ -108,46 +98,37 @@ impl Figure {
             svg += &text(x, bottom + 20.0, GREY, " text-anchor='middle'", label);
         }
         svg += &rule((LEFT, bottom), (RIGHT, bottom), GREY);
-        svg += &text((LEFT + RIGHT) / 2.0, bottom + 44.0, INK, " text-anchor='middle'", &self.x_label);
+        svg += &text((LEFT + RIGHT) / 2.0, bottom + 44.0, INK, " text-anchor='middle'", "epoch");
         let (x, y) = (MARGIN + 10.0, (top + bottom) / 2.0);
         let turned = format!(" text-anchor='middle' transform='rotate(-90 {x} {y})'");
-        svg += &text(x, y, INK, &turned, &self.y_label);
+        svg += &text(x, y, INK, &turned, "accuracy");
 
         // An inner svg element cuts off what lies outside it, all but half the width of a line along its edge.
         svg += &format!("<svg x='{LEFT}' y='{}' width='{}' height='{}'>\n", top - 1.0, RIGHT - LEFT, PLOT_HEIGHT + 2.0);
-        let names = self.names();
+        let (names, place) = (self.names(), |(x, y)| (place_x(x), place_y(y)));
         for line in &self.lines {
-            let edges = line.points.iter().zip(&line.band).map(|(&(x, _), &(low, high))| (x, low, high));
-            let edges: Vec<_> = edges.filter(|(x, low, high)| (x + low + high).is_finite()).collect();
-            let low = edges.iter().map(|&(x, low, _)| (place_x(x), place_y(low)));
-            let high = edges.iter().rev().map(|&(x, _, high)| (place_x(x), place_y(high)));
-            svg += &band(low.chain(high), colour(&names, &line.name));
+            let corners = line.edge(-1.0).into_iter().chain(line.edge(1.0).into_iter().rev());
+            svg += &band(corners.map(place), colour(&names, &line.name));
         }
         for line in &self.lines {
-            for run in line.points.split(|&(x, y)| !(x.is_finite() && y.is_finite())) {
-                let run: Vec<_> = run.iter().map(|&(x, y)| (place_x(x), place_y(y))).collect();
-                svg += &stroke(&run, colour(&names, &line.name), line.dashed);
-            }
+            let points: Vec<_> = line.points().into_iter().map(place).collect();
+            svg += &stroke(&points, colour(&names, &line.name), line.dashed);
         }
         svg + "</svg>\n</svg>\n"
     }
 
-    /// The x axis from the first to the last x, the y axis from the tick below the lowest y to the tick above the highest.
+    /// The x axis from the first to the last epoch, the y axis from the tick below the lowest y to the tick above the
+    /// highest.
     fn axes(&self) -> (Axis, Axis) {
-        let (mut xs, mut ys): (Vec<f64>, Vec<f64>) = self.lines.iter().flat_map(|line| &line.points).copied().unzip();
-        ys.extend(self.lines.iter().flat_map(|line| &line.band).flat_map(|&(low, high)| [low, high]));
-        for values in [&mut xs, &mut ys] {
-            values.retain(|value| value.is_finite());
-        }
-        let least = |values: &[f64]| values.iter().copied().reduce(f64::min).unwrap_or(0.0);
-        let most = |values: &[f64]| values.iter().copied().reduce(f64::max).unwrap_or(0.0);
+        let last = self.lines.iter().map(|line| line.accuracies.len()).max().unwrap_or(0).max(1) as f64;
+        let alone = if last == 1.0 { 0.5 } else { 0.0 }; // one epoch stands in the middle
+        let x_axis = Axis::new(1.0 - alone, last + alone, round_step(1.0, (last - 1.0) / 10.0));
 
-        let (first, last) = (least(&xs), most(&xs));
-        let alone = if first == last { 0.5 } else { 0.0 }; // one epoch stands in the middle
-        let x_axis = Axis::new(first - alone, last + alone, round_step(1.0, (last - first) / 10.0));
-
+        let all = |line: &Line| [line.points(), line.edge(-1.0), line.edge(1.0)].concat();
+        let ys = self.lines.iter().flat_map(all).map(|(_, y)| (y, y));
+        let (least, most) = ys.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1))).unwrap_or_default();
         let within = |y: f64| y.max(self.y_bounds.0).min(self.y_bounds.1);
-        let (low, high) = (within(least(&ys)), within(most(&ys)));
+        let (low, high) = (within(least), within(most));
         let step = round_step(0.001, (high - low) / 6.0);
         let low = within((low / step - 0.1).floor() * step);
         (x_axis, Axis::new(low, within((high / step + 0.1).ceil() * step), step))
@@ -155,12 +136,8 @@ impl Figure {
 
     /// The names of the lines, each once, in order.
     fn names(&self) -> Vec<&str> {
-        let mut names = Vec::new();
-        for line in &self.lines {
-            if !names.contains(&line.name.as_str()) {
-                names.push(&line.name);
-            }
-        }
+        let mut names: Vec<&str> = self.lines.iter().map(|line| &*line.name).collect();
+        names.dedup();
         names
     }
 
@@ -174,12 +151,16 @@ impl Figure {
             let dashed = self.lines.iter().filter(|line| line.name == name).all(|line| line.dashed);
             (name, sample(colour(&names, name), dashed))
         });
-        let strokes =
-            [(&self.solid[..], sample(GREY, false)), (&self.dashed[..], sample(GREY, true)), (&self.band[..], area)];
+        let strokes = [
+            ("test", sample(GREY, false)),
+            ("train (running)", sample(GREY, true)),
+            ("± one standard deviation over the seeds", area),
+        ];
+        let strokes = strokes.into_iter().filter(|_| self.lines.iter().any(|line| line.dashed));
         let (mut svg, mut y) = (String::new(), MARGIN + 18.0);
-        for group in [colours.collect(), Vec::from(strokes)] {
+        for group in [colours.collect::<Vec<_>>(), strokes.collect()] {
             let mut x = WIDTH; // no room left: each group begins a row
-            for (words, sample) in group.into_iter().filter(|entry| !entry.0.is_empty()) {
+            for (words, sample) in group {
                 let width = KEY + 8.0 + CHARACTER * words.chars().count() as f64;
                 if x + width > RIGHT {
                     (x, y) = (MARGIN, y + 22.0);
@@ -190,6 +171,19 @@ impl Figure {
             }
         }
         (svg, y)
+    }
+}
+
+impl Line {
+    /// (epoch, accuracy).
+    fn points(&self) -> Vec<(f64, f64)> {
+        (1..).map(f64::from).zip(self.accuracies.iter().copied()).collect()
+    }
+
+    /// The lower edge of the band, with `side` −1, or the upper, with 1.
+    fn edge(&self, side: f64) -> Vec<(f64, f64)> {
+        let points = self.points().into_iter().zip(&self.deviations).filter(|(_, deviation)| deviation.is_finite());
+        points.map(|((x, y), deviation)| (x, y + side * deviation)).collect()
     }
 }
 

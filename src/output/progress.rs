@@ -85,13 +85,8 @@ pub fn duration(seconds: f64) -> String {
 
 /// A whole number with its thousands apart: 60,000.
 pub fn thousands(number: usize) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
+    match number / 1000 {
+        0 => number.to_string(),
+        above => format!("{},{:03}", thousands(above), number % 1000),
     }
-    text
 }

@@ -2,6 +2,7 @@
 //!
 //! The page lies in `report/`; here it gets its style, its scripts and its data, as JSON that the scripts read.
 
+use crate::config::Config;
 use crate::data::Dataset;
 #[cfg(doc)]
 use crate::data::deformation::Deformer;
@@ -21,94 +22,76 @@ const SAMPLES: usize = 200;
 /// The most bytes of the page that either may take: with large images or many classes there are fewer.
 const MOST_BYTES: usize = 500_000;
 
-/// What the page shows of a run.
-#[derive(Clone, Copy, Debug)]
-pub struct Report<'a> {
-    /// The configuration, as names and texts.
-    pub config: &'a [(&'a str, String)],
-    /// The accuracies, as names and texts.
-    pub accuracies: &'a [(&'a str, String)],
-    /// The name of each class, or nothing: then they are called by their number, and ten of them are digits.
-    pub class_names: &'a [&'a str],
-    /// The accuracy curves, as SVG.
-    pub curves: &'a str,
-    /// The bytes of the weights file, from which the page reads the network.
-    pub weights: &'a [u8],
-    /// The test images.
-    pub test: &'a Dataset,
-    /// Training images as [`Deformer::examples`] has them, or none.
-    pub examples: &'a [Vec<Vec<u8>>],
-    /// The network and what it makes of the test images.
-    pub trained: &'a Trained,
+/// The page of a run of `config` with these `accuracies`, names and texts. It has the accuracy `curves`, as SVG, the bytes
+/// of the `weights` file, from which it reads the network, training images as [`Deformer::examples`] has them, and what the `trained` network makes of the `test` images.
+pub fn html(
+    config: &Config,
+    accuracies: &[(&str, String)],
+    curves: &str,
+    weights: &[u8],
+    examples: &[Vec<Vec<u8>>],
+    test: &Dataset,
+    trained: &Trained,
+) -> String {
+    // No `<` of a text may end the script element.
+    let data = data(config, accuracies, weights, examples, test, trained).replace('<', "\\u003c");
+    let parts = [
+        ("<!--STYLE-->", format!("<style>{STYLE}</style>")),
+        ("<!--CURVES-->", curves.to_string()),
+        ("<!--DATA-->", format!(r#"<script type="application/json" id="data">{data}</script>"#)),
+        ("<!--SCRIPTS-->", SCRIPTS.map(|script| format!("<script>{script}</script>")).join("\n")),
+    ];
+    // In the page's order, so that no part is searched for the next one's mark.
+    let (mut html, mut rest) = (String::new(), PAGE);
+    for (mark, part) in parts {
+        let (before, after) = rest.split_once(mark).unwrap_or((rest, ""));
+        html = html + before + &part;
+        rest = after;
+    }
+    html + rest
 }
 
-impl Report<'_> {
-    /// The page.
-    pub fn html(&self) -> String {
-        // No `<` of a text may end the script element.
-        let data =
-            format!(r#"<script type="application/json" id="data">{}</script>"#, self.data().replace('<', "\\u003c"));
-        let parts = [
-            ("<!--STYLE-->", format!("<style>{STYLE}</style>")),
-            ("<!--CURVES-->", self.curves.to_string()),
-            ("<!--DATA-->", data),
-            ("<!--SCRIPTS-->", SCRIPTS.map(|script| format!("<script>{script}</script>")).join("\n")),
-        ];
-        // In the page's order, so that no part is searched for the next one's mark.
-        let (mut html, mut rest) = (String::new(), PAGE);
-        for (mark, part) in parts {
-            let (before, after) = rest.split_once(mark).unwrap_or((rest, ""));
-            html += before;
-            html += &part;
-            rest = after;
-        }
-        html + rest
-    }
-
-    /// One JSON object, whose members page.js reads by name.
-    fn data(&self) -> String {
-        let pairs = |pairs: &[(&str, String)]| {
-            array(pairs.iter().map(|(name, text)| format!("[{},{}]", quote(&name.replace('_', " ")), quote(text))))
-        };
-        let (images, labels, probabilities) = (&self.test.images, &self.test.labels, &self.trained.test_probabilities);
-        let mut mistakes: Vec<(usize, u8, f32)> = (0..labels.len())
-            .map(|i| (i, argmax(probabilities.row(i))))
-            .filter(|&(i, prediction)| prediction != labels[i])
-            .map(|(i, prediction)| (i, prediction, probabilities.row(i)[usize::from(prediction)]))
-            .collect();
-        mistakes.sort_by(|a, b| b.2.total_cmp(&a.2));
-        mistakes.truncate(most(MISTAKES, images.size()));
-        let mistakes = array(mistakes.into_iter().map(|(i, prediction, probability)| {
-            format!(
-                r#"{{"index":{i},"truth":{},"prediction":{prediction},"probability":{probability},"pixels":"{}"}}"#,
-                labels[i],
-                base64(images.image(i))
-            )
-        }));
-        let samples = most(SAMPLES, images.size() + 10 * probabilities.columns()).min(images.len());
-        let members = [
-            ("config", pairs(self.config)),
-            ("accuracies", pairs(self.accuracies)),
-            ("class_names", array(self.class_names.iter().map(|name| quote(name)))),
-            ("rows", images.rows.to_string()),
-            ("columns", images.columns.to_string()),
-            ("classes", probabilities.columns().to_string()),
-            ("confusion", array(confusion(probabilities, labels).into_iter().map(array))),
-            ("mistakes", mistakes),
-            (
-                "samples",
-                format!(
-                    r#"{{"pixels":"{}","probabilities":{}}}"#,
-                    base64(&images.pixels[..samples * images.size()]),
-                    array((0..samples).map(|i| array(probabilities.row(i))))
-                ),
-            ),
-            ("examples", array(self.examples.iter().map(|row| array(row.iter().map(|image| quote(&base64(image))))))),
-            ("weights", quote(&base64(self.weights))),
-        ];
-        let members: Vec<String> = members.iter().map(|(name, value)| format!("\"{name}\":{value}")).collect();
-        format!("{{{}}}", members.join(","))
-    }
+/// One JSON object, whose members page.js reads by name.
+fn data(
+    config: &Config,
+    accuracies: &[(&str, String)],
+    weights: &[u8],
+    examples: &[Vec<Vec<u8>>],
+    test: &Dataset,
+    trained: &Trained,
+) -> String {
+    let pairs = |pairs: &[(&str, String)]| {
+        array(pairs.iter().map(|(name, text)| format!("[{},{}]", quote(&name.replace('_', " ")), quote(text))))
+    };
+    let (Dataset { images, labels }, probabilities) = (test, &trained.test_probabilities);
+    let probability = |i: usize| probabilities.row(i)[usize::from(argmax(probabilities.row(i)))];
+    let mut mistakes: Vec<usize> = (0..labels.len()).filter(|&i| argmax(probabilities.row(i)) != labels[i]).collect();
+    mistakes.sort_by(|&a, &b| probability(b).total_cmp(&probability(a)));
+    mistakes.truncate(most(MISTAKES, images.size()));
+    let mistakes = array(mistakes.into_iter().map(|i| {
+        let (truth, prediction, pixels) = (labels[i], argmax(probabilities.row(i)), base64(images.image(i)));
+        let probability = probability(i);
+        format!(
+            r#"{{"index":{i},"truth":{truth},"prediction":{prediction},"probability":{probability},"pixels":"{pixels}"}}"#
+        )
+    }));
+    let samples = most(SAMPLES, images.size() + 10 * probabilities.columns()).min(images.len());
+    let pixels = base64(&images.pixels[..samples * images.size()]);
+    let samples = array((0..samples).map(|i| array(probabilities.row(i))));
+    let members = [
+        ("config", pairs(&config.fields())),
+        ("accuracies", pairs(accuracies)),
+        ("class_names", array(config.class_names.iter().map(|name| quote(name)))),
+        ("rows", images.rows.to_string()),
+        ("columns", images.columns.to_string()),
+        ("classes", probabilities.columns().to_string()),
+        ("confusion", array(confusion(probabilities, labels).into_iter().map(array))),
+        ("mistakes", mistakes),
+        ("samples", format!(r#"{{"pixels":"{pixels}","probabilities":{samples}}}"#)),
+        ("examples", array(examples.iter().map(|row| array(row.iter().map(|image| quote(&base64(image))))))),
+        ("weights", quote(&base64(weights))),
+    ];
+    format!("{{{}}}", members.map(|(name, value)| format!("\"{name}\":{value}")).join(","))
 }
 
 /// At most `count` items, of so many bytes before base64 or as text, and at least one.

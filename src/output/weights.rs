@@ -6,16 +6,8 @@
 //! They are those of PyTorch's `nn.Sequential(Linear, Sigmoid, Linear, …)`, with the activation that the metadata names in
 //! place of `Sigmoid`, so `load_state_dict` takes the tensors as they are: `0.weight` of shape `[fan_out, fan_in]`, `0.bias`
 //! of `[fan_out]`, then `2.weight`, `2.bias` and so on; the odd numbers are the activations. PyTorch computes X·Wᵀ + b where
-//! [`Linear`] computes X·W + b, so each weight is transposed when it is written and read. With one image's pixels (0 to 255)
-//! a row, this is our prediction in NumPy:
-//!
-//! ```python
-//! x, last = (pixels - 127.5) / 255, len(tensors) // 2 - 1
-//! for l in range(last + 1):
-//!     x = x @ tensors[f"{2 * l}.weight"].T + tensors[f"{2 * l}.bias"]
-//!     if l < last: x = 1 / (1 + np.exp(-x))  # Tanh: np.tanh(x); ReLU: np.maximum(x, 0); SiLU: x / (1 + np.exp(-x))
-//! prediction = x.argmax(1)
-//! ```
+//! [`Linear`] computes X·W + b, so each weight is transposed when it is written and read. `README.md` has our prediction in
+//! NumPy.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -104,14 +96,8 @@ pub fn decode(path: &Path, mut input: impl Read, kernel: Kernel) -> Result<Model
     Ok(Model { network: Network { layers, activation: activation(path, &metadata)?, kernel }, image_size })
 }
 
-/// What the header says of a tensor.
-struct Tensor {
-    shape: Vec<usize>,
-    /// Where its numbers are, counted from the header's end.
-    bytes: Range<usize>,
-}
-
-type Tensors = BTreeMap<String, Tensor>;
+/// What the header says of each tensor: its shape, and where its bytes are, counted from the header's end.
+type Tensors = BTreeMap<String, (Vec<usize>, Range<usize>)>;
 type Metadata = BTreeMap<String, String>;
 
 /// An error about the file at `path` unless the condition holds.
@@ -167,7 +153,7 @@ fn parse_header(path: &Path, header: &str) -> Result<(Metadata, Tensors)> {
         let fits = matches!(offsets[..], [start, end] if size.is_some() && size == end.checked_sub(start));
         let found = format!("data_offsets {} of tensor {}", excerpt(&offsets), excerpt(&name));
         ensure(path, fits, found, "a start and an end, with 4 bytes for each number of its shape", WRITE_AGAIN)?;
-        tensors.insert(name, Tensor { shape, bytes: offsets[0]..offsets[1] });
+        tensors.insert(name, (shape, offsets[0]..offsets[1]));
         Ok(())
     })?;
     reader.end()?;
@@ -176,10 +162,10 @@ fn parse_header(path: &Path, header: &str) -> Result<(Metadata, Tensors)> {
 
 /// The bytes of all `tensors`, which must lie one behind the other and be all that is left of `input`.
 fn read_numbers(path: &Path, input: &mut impl Read, tensors: &Tensors) -> Result<Vec<u8>> {
-    let mut in_order: Vec<_> = tensors.iter().map(|(name, tensor)| (&tensor.bytes, name)).collect();
-    in_order.sort_by_key(|(bytes, _)| (bytes.start, bytes.end));
+    let mut in_order: Vec<_> = tensors.iter().map(|(name, (_, bytes))| (bytes.start, bytes.end, name)).collect();
+    in_order.sort();
     let mut size = 0;
-    for (&Range { start, end }, name) in in_order {
+    for (start, end, name) in in_order {
         let problem = if start < size { "overlaps the tensor before it" } else { "leaves a hole before it" };
         let found = format!("tensor {} at byte {start} of the numbers, which {problem}", excerpt(name));
         ensure(path, start == size, found, format!("byte {size}"), WRITE_AGAIN)?;
@@ -201,7 +187,7 @@ fn layers(path: &Path, mut tensors: Tensors, numbers: &[u8], kernel: Kernel) -> 
         let l = 2 * layers.len();
         let mut take = |kind| {
             let name = format!("{l}.{kind}");
-            let Some(Tensor { shape, bytes }) = tensors.remove(&name) else {
+            let Some((shape, bytes)) = tensors.remove(&name) else {
                 let found = format!("no tensor {name:?}, but {}", excerpt(tensors.keys()));
                 let expected = "0.weight, 0.bias, 2.weight, 2.bias and so on, the layers of a \
                                 nn.Sequential(Linear, Sigmoid, Linear, …), and nothing else";

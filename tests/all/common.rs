@@ -4,6 +4,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Output;
 use std::sync::LazyLock;
 
 use mnist_mlp::config::Config;
@@ -12,7 +13,7 @@ use mnist_mlp::error::Result;
 use mnist_mlp::math::kernel::Kernel;
 use mnist_mlp::math::matrix::Matrix;
 use mnist_mlp::training::schedule::Schedule;
-use mnist_mlp::training::{self, Event, Trained, Trainer};
+use mnist_mlp::training::{self, Trained, Trainer};
 
 /// The unit roundoff of f32: what rounding to nearest changes a number by, at most, relative to it.
 pub const U: f64 = (f32::EPSILON / 2.0) as f64;
@@ -58,6 +59,25 @@ impl Drop for Folder {
     fn drop(&mut self) {
         fs::remove_dir_all(&self.0).ok();
     }
+}
+
+/// Checks that there is an error, and that its message has all of `parts`; returns it.
+#[track_caller]
+pub fn assert_error<T>(result: std::result::Result<T, impl ToString>, parts: &[&str]) -> String {
+    let message = result.err().expect("an error").to_string();
+    for part in parts {
+        assert!(message.contains(part), "{part:?} is not in {message:?}");
+    }
+    message
+}
+
+/// Checks that a command has ended with exit code 1 and nothing but one message, which has all of `parts`.
+#[track_caller]
+pub fn assert_refused(Output { status, stdout, stderr }: Output, parts: &[&str]) {
+    let message = String::from_utf8(stderr).unwrap();
+    assert_eq!((status.code(), stdout.is_empty(), message.lines().count()), (Some(1), true, 1), "{message}");
+    assert!(message.starts_with("error: "), "{message}");
+    assert_error::<()>(Err(message), parts);
 }
 
 /// An IDX file.
@@ -139,15 +159,9 @@ pub fn pictures(count: usize, rows: usize, columns: usize, classes: usize) -> Da
     Dataset { images: Images { rows, columns, pixels }, labels }
 }
 
-/// Trains a network through all epochs.
-pub fn train(
-    config: &Config,
-    data: &Data,
-    kernel: Kernel,
-    threads: usize,
-    watch: &mut dyn FnMut(Event) -> Result<()>,
-) -> Result<Trained> {
-    training::train(Trainer::new(config, &data.train, kernel.on_threads(threads))?, &data.test, watch)
+/// Trains a network through all epochs, unwatched, on one thread.
+pub fn train(config: &Config, data: &Data, kernel: Kernel) -> Result<Trained> {
+    training::train(Trainer::new(config, &data.train, kernel)?, &data.test, &mut |_| Ok(()))
 }
 
 /// A training run of a small network.
@@ -161,4 +175,9 @@ pub fn small_config() -> Config {
         epochs: 2,
         ..Config::default()
     }
+}
+
+/// The same at a constant rate, and without regularisation.
+pub fn plain_config() -> Config {
+    Config { schedule: Schedule::Constant, learning_rate: 0.02, dropout: 0.0, weight_decay: 0.0, ..small_config() }
 }

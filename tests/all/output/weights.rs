@@ -1,9 +1,9 @@
 //! The weights file and the JSON in it: sound, cut, altered and hostile.
 
 use std::io::{self, Read};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use crate::common::Folder;
+use crate::common::{Folder, assert_error};
 use crate::json::{self, Value};
 use mnist_mlp::math::kernel::Kernel;
 use mnist_mlp::math::matrix::Matrix;
@@ -62,9 +62,7 @@ fn altered(from: &str, to: &str) -> Vec<u8> {
 fn refused(bytes: &[u8], words: &[&str]) {
     let message = model(bytes).expect_err("this file is not sound");
     assert!(message.starts_with("m: found ") && message.len() < 400, "{message}");
-    for word in words {
-        assert!(message.contains(word), "{word:?} is not in: {message}");
-    }
+    assert_error::<()>(Err(message), words);
 }
 
 // ---- Sound files -------------------------------------------------------------------------------------------------
@@ -135,20 +133,9 @@ proptest! {
             }
         }
         let metadata: Vec<_> = metadata.into_iter().collect();
-        let bytes = encode(&network, (rows, columns), &metadata);
-        let read = model(&bytes).unwrap();
+        let read = model(&encode(&network, (rows, columns), &metadata)).unwrap();
         prop_assert_eq!(bits(&read.network), bits(&network));
         prop_assert_eq!((read.network.activation, read.image_size), (activation, Some((rows, columns))));
-
-        let length = u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
-        prop_assert_eq!(length % 8, 0);
-        let header = std::str::from_utf8(&bytes[8..8 + length]).unwrap();
-        let Some(Value::Object(members)) = json::parse(header) else { panic!("{header}") };
-        let Value::Object(written) = &members[METADATA] else { panic!("{header}") };
-        prop_assert_eq!(written.len(), 3 + metadata.len());
-        for (name, text) in &metadata {
-            prop_assert_eq!(&written[name], &Value::Text(text.clone()));
-        }
     }
 }
 
@@ -171,8 +158,8 @@ fn a_network_is_finite_if_every_weight_and_every_bias_is() {
 fn a_header_length_that_cannot_be_is_refused_before_anything_is_read() {
     for length in [1 << 63, u64::MAX, u64::MAX - 7, (1 << 18) + 1] {
         let mut input = io::repeat(b' ').take(1 << 30);
-        let message = decode(Path::new("m"), length.to_le_bytes().chain(&mut input), Kernel::best()).unwrap_err();
-        assert!(message.to_string().contains(&format!("a header length of {length} bytes")), "{message}");
+        let result = decode(Path::new("m"), length.to_le_bytes().chain(&mut input), Kernel::best());
+        assert_error(result, &[&format!("a header length of {length} bytes")]);
         assert_eq!(input.limit(), 1 << 30, "bytes were read for a header of {length}");
     }
 }
@@ -194,13 +181,17 @@ fn a_file_of_another_length_is_refused() {
 fn an_endless_file_is_read_no_further_than_its_header_says() {
     let start = file(HEADER.as_bytes(), b"");
     let mut rest = io::repeat(0).take(1 << 30);
-    let message = decode(Path::new("m"), (&start[..]).chain(&mut rest), Kernel::best()).unwrap_err().to_string();
-    assert!(message.contains("at least 69 bytes"), "{message}");
+    let result = decode(Path::new("m"), (&start[..]).chain(&mut rest), Kernel::best());
+    assert_error(result, &["at least 69 bytes"]);
     assert_eq!((1 << 30) - rest.limit(), 69);
 }
 
 #[test]
-fn offsets_that_overlap_leave_holes_or_lie_elsewhere_are_refused() {
+fn another_dtype_and_offsets_that_overlap_leave_holes_or_lie_elsewhere_are_refused() {
+    for dtype in ["F64", "BF16", "f32", ""] {
+        let bytes = altered(r#""F32", "shape":[2,3]"#, &format!(r#""{dtype}", "shape":[2,3]"#));
+        refused(&bytes, &[&format!("dtype \"{dtype}\" of tensor \"2.weight\""), "dtype \"F32\"", "32-bit"]);
+    }
     refused(&altered("[36,44]", "[32,40]"), &["\"2.bias\" at byte 32", "overlaps", "byte 36"]);
     refused(&altered("[44,68]", "[48,72]"), &["\"2.weight\" at byte 48", "hole", "byte 44"]);
     refused(&altered("[0,12]", "[4,16]"), &["\"0.bias\" at byte 4", "hole", "byte 0"]);
@@ -222,15 +213,10 @@ fn offsets_that_overlap_leave_holes_or_lie_elsewhere_are_refused() {
 }
 
 #[test]
-fn another_dtype_is_refused() {
-    for dtype in ["F64", "BF16", "f32", ""] {
-        let bytes = altered(r#""F32", "shape":[2,3]"#, &format!(r#""{dtype}", "shape":[2,3]"#));
-        refused(&bytes, &[&format!("dtype \"{dtype}\" of tensor \"2.weight\""), "dtype \"F32\"", "32-bit"]);
-    }
-}
-
-#[test]
-fn shapes_that_are_wrong_or_do_not_chain_are_refused() {
+fn shapes_that_are_wrong_or_do_not_chain_and_classes_that_a_label_cannot_hold_are_refused() {
+    refused(&encode(&network(&[4, 1], 1), (2, 2), &[]), &["1 units in the last layer", "2 to 256 classes"]);
+    refused(&encode(&network(&[4, 257], 1), (2, 2), &[]), &["257 units in the last layer"]);
+    assert!(model(&encode(&network(&[4, 256], 1), (2, 2), &[])).is_ok());
     for (shape, other) in [("[2,3]", "[6]"), ("[2,3]", "[2,3,1]"), ("[2,3]", "[3,2]"), ("[2,3]", "[1,6]")] {
         let found = format!("shapes {} and [2] of 2.weight and 2.bias", other.replace(',', ", "));
         refused(&altered(shape, other), &[&found, "expected [fan_out, 3] and [fan_out], each at least 1"]);
@@ -253,13 +239,6 @@ fn shapes_that_are_wrong_or_do_not_chain_are_refused() {
         );
         refused(&file(header.as_bytes(), &floats(bias)), &["of 0.weight and 0.bias", "each at least 1"]);
     }
-}
-
-#[test]
-fn classes_that_a_label_cannot_hold_are_refused() {
-    refused(&encode(&network(&[4, 1], 1), (2, 2), &[]), &["1 units in the last layer", "2 to 256 classes"]);
-    refused(&encode(&network(&[4, 257], 1), (2, 2), &[]), &["257 units in the last layer"]);
-    assert!(model(&encode(&network(&[4, 256], 1), (2, 2), &[])).is_ok());
 }
 
 #[test]
@@ -386,9 +365,8 @@ fn a_message_shows_neither_endless_text_nor_control_characters() {
 #[test]
 fn a_file_that_cannot_be_read_is_an_error() {
     let folder = Folder::new("weights");
-    let message = |path: PathBuf| read(&path, Kernel::best()).unwrap_err().to_string();
-    assert!(message(folder.0.join("missing")).contains("missing: found the error"));
-    assert!(message(folder.0.clone()).contains("found a folder"));
+    assert_error(read(&folder.0.join("missing"), Kernel::best()), &["missing: found the error"]);
+    assert_error(read(&folder.0, Kernel::best()), &["found a folder"]);
     let path = folder.file("model", &file(HEADER.as_bytes(), &floats(17)));
     assert!(read(&path, Kernel::best()).is_ok());
 }
@@ -414,18 +392,6 @@ proptest! {
             }
             Err(error) => prop_assert!(place < start || error.to_string().contains("in tensor"), "{}", error),
         }
-    }
-
-    #[test]
-    fn any_other_number_in_the_header_is_refused(which in any::<prop::sample::Index>(), number in 0_u64..100) {
-        // Where the numbers of shapes and offsets are: not those in names and dtypes, which are in quotes.
-        let starts = HEADER.match_indices(|c: char| c.is_ascii_digit()).map(|(at, _)| at);
-        let starts = starts.filter(|&at| "[,".contains(&HEADER[at - 1..at]));
-        let places: Vec<_> = starts.map(|at| (at, HEADER[at..].split([',', ']']).next().unwrap())).collect();
-        prop_assert_eq!(places.len(), 2 + 1 + 2 + 1 + 4 * 2);
-        let (at, old) = places[which.index(places.len())];
-        let header = format!("{}{number}{}", &HEADER[..at], &HEADER[at + old.len()..]);
-        prop_assert_eq!(model(&file(header.as_bytes(), &floats(17))).is_ok(), old == number.to_string());
     }
 
     #[test]

@@ -120,7 +120,7 @@ fn measure(file: &str, names: &str, rows: &[(String, Config)]) {
         table += &format!("{name},{mean:.4},{least:.4},{greatest:.4}\n");
         println!("{name}: {mean:.4} ({least:.4} to {greatest:.4})");
     }
-    output::write_whole(&Path::new("results").join(file), table.as_bytes()).expect("the table");
+    output::write(&[(Path::new("results").join(file), table.as_bytes())]).expect("the table");
 }
 
 /// The training set alone, its last images in the place of the test set.
