@@ -36,6 +36,7 @@ pub struct Experiment {
 impl Experiment {
     /// A hash of what the configuration changes in [`Config::default`], but for its seed and paths: 64-bit FNV-1a (Fowler, Noll
     /// and Vo). By it a run is known to belong to this experiment as it is now, and a new field of `Config` changes nothing.
+    /// A default that changes goes unnoticed: whoever changes one runs the experiments again.
     pub fn configuration(&self) -> u64 {
         let fields = self.config.fields().into_iter().zip(Config::default().fields());
         let counts = |name: &str| !["seed", "data", "output"].contains(&name);
