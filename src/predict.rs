@@ -8,7 +8,7 @@ use crate::data::{Images, read_labels};
 use crate::error::{Error, Result};
 use crate::math::kernel::Kernel;
 use crate::math::matrix::Matrix;
-use crate::network::{accuracy, argmax, confusion};
+use crate::network::{argmax, confusion};
 use crate::output::weights::{self, Model};
 use crate::session;
 use crate::training::MOST_NUMBERS;
@@ -53,16 +53,11 @@ pub fn run(arguments: Vec<OsString>, out: &mut impl Write) -> Result<()> {
 fn probabilities(model_path: &Path, images_path: &Path) -> Result<Matrix> {
     let Model { network, image_size } = weights::read(model_path, Kernel::best().on_threads(session::threads()))?;
     let images = Images::read(images_path)?;
-    let inputs = network.layers[0].weight.rows();
-    let misfit = match image_size {
-        Some((rows, columns)) => {
-            ((rows, columns) != (images.rows, images.columns)).then(|| format!("{rows} × {columns}"))
-        }
-        None => (inputs != images.size()).then(|| inputs.to_string()),
-    };
-    if let Some(size) = misfit {
+    let (inputs, size) = (network.layers[0].weight.rows(), (images.rows, images.columns));
+    if image_size.map_or(inputs != images.size(), |expected| expected != size) {
         let found = format!("images of {} × {} pixels", images.rows, images.columns);
-        let expected = format!("{size} pixels, which the network in {} takes", model_path.display());
+        let expected = image_size.map_or(inputs.to_string(), |(rows, columns)| format!("{rows} × {columns}"));
+        let expected = format!("{expected} pixels, which the network in {} takes", model_path.display());
         return Err(Error::new(images_path.display(), found, expected, "use images of the set that it was trained on"));
     }
     let numbers = images.len().saturating_mul(network.classes());
@@ -94,9 +89,9 @@ fn predictions(probabilities: &Matrix) -> String {
 
 /// The accuracy and the confusion matrix.
 fn assessment(probabilities: &Matrix, labels: &[u8]) -> String {
-    let accuracy = session::with_standard_error(accuracy(probabilities, labels), labels.len());
     let counts = confusion(probabilities, labels);
     let right: usize = counts.iter().enumerate().map(|(class, row)| row[class]).sum();
+    let accuracy = session::with_standard_error(right as f64 / labels.len() as f64, labels.len());
     let widest = counts.iter().flatten().max().map_or(0, |most| most.to_string().len());
     let width = 2 + widest.max((counts.len() - 1).to_string().len());
     let line = |label: &str, cells: &[usize]| {

@@ -87,14 +87,11 @@ pub fn save(config: &Config, data: &Data, trained: &Trained) -> Result<String> {
     let facts = fields.iter().chain(&accuracies).map(|(name, text)| (name.replace(' ', "_"), text.clone()));
     let image_size = (data.test.images.rows, data.test.images.columns);
     let weights = weights::encode(&trained.network, image_size, &facts.collect::<Vec<_>>());
-    let (kernel, images) = (Kernel::best(), &data.train.images);
-    let examples = match config.deformation {
-        None => vec![],
-        Some(deformation) => {
-            Deformer::new(deformation, config.seed, kernel, images.rows, images.columns)?.examples(images)
-        }
-    };
-    let report = report::html(config, &accuracies, &curves, &weights, &examples, &data.test, trained);
+    let images = &data.train.images;
+    let deformer = |strengths| Deformer::new(strengths, config.seed, Kernel::best(), images.rows, images.columns);
+    let deformer = config.deformation.map(deformer).transpose()?;
+    let examples = deformer.map_or(vec![], |mut deformer| deformer.examples(images));
+    let report = report::html(config, &accuracies, &curves, &weights, &data.test, &examples, trained);
     let history = history::csv(&trained.history);
     let path = |name| config.output.join(name);
     output::write(&[

@@ -167,14 +167,13 @@ impl Deformer {
 
     /// The first images of `images`, ten or fewer, each as it is and then as it is in the first five epochs.
     pub fn examples(&mut self, images: &Images) -> Vec<Vec<Vec<u8>>> {
-        let mut row = |number: usize| {
-            let mut row = vec![images.image(number).to_vec(); 6];
-            row[1..].iter_mut().enumerate().for_each(|(epoch, deformed)| {
-                self.deform(epoch, number, images.image(number), deformed);
-            });
+        let row = |number| {
+            let image = images.image(number);
+            let mut row = vec![image.to_vec(); 6];
+            row[1..].iter_mut().enumerate().for_each(|(epoch, to)| self.deform(epoch, number, image, to));
             row
         };
-        (0..images.len().min(10)).map(&mut row).collect()
+        (0..images.len().min(10)).map(row).collect()
     }
 
     /// `deformed ←` all `images` as they are in `epoch`, on that many threads.

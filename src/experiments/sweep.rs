@@ -28,15 +28,17 @@ enum News {
 /// # Errors
 /// Those of `save` and of the console, at once. A run that fails does not keep the others from ending: after them, the
 /// first such error, which names the run.
-pub fn sweep<'a>(
-    experiments: &'a [Experiment],
+pub fn sweep(
+    experiments: &[Experiment],
     data: &Data,
     workers: usize,
     console: &mut Console,
     mut save: impl FnMut(&[Run]) -> Result<()> + Send,
 ) -> Result<()> {
-    let seeds = |experiment: &'a Experiment| experiment.seeds.clone().map(move |seed| (experiment, seed));
-    let mut jobs: Vec<(&Experiment, u64)> = experiments.iter().flat_map(seeds).collect();
+    let mut jobs: Vec<(&Experiment, u64)> = experiments
+        .iter()
+        .flat_map(|experiment| experiment.seeds.clone().map(move |seed| (experiment, seed)))
+        .collect();
     // Dropout draws a number for each unit, which takes longer than anything else that these experiments add.
     jobs.sort_by_key(|(experiment, seed)| {
         (Reverse((experiment.config.epochs, experiment.config.dropout > 0.0)), *seed)

@@ -4,8 +4,6 @@
 
 use crate::config::Config;
 use crate::data::Dataset;
-#[cfg(doc)]
-use crate::data::deformation::Deformer;
 use crate::network::{argmax, confusion};
 use crate::output::json::quote;
 use crate::training::Trained;
@@ -23,41 +21,15 @@ const SAMPLES: usize = 200;
 const MOST_BYTES: usize = 500_000;
 
 /// The page of a run of `config` with these `accuracies`, names and texts. It has the accuracy `curves`, as SVG, the bytes
-/// of the `weights` file, from which it reads the network, training images as [`Deformer::examples`] has them, and what the `trained` network makes of the `test` images.
+/// of the `weights` file, from which it reads the network, what the `trained` network makes of the `test` images, and
+/// training images as [`Deformer::examples`](crate::data::deformation::Deformer::examples) has them, or none.
 pub fn html(
     config: &Config,
     accuracies: &[(&str, String)],
     curves: &str,
     weights: &[u8],
-    examples: &[Vec<Vec<u8>>],
     test: &Dataset,
-    trained: &Trained,
-) -> String {
-    // No `<` of a text may end the script element.
-    let data = data(config, accuracies, weights, examples, test, trained).replace('<', "\\u003c");
-    let parts = [
-        ("<!--STYLE-->", format!("<style>{STYLE}</style>")),
-        ("<!--CURVES-->", curves.to_string()),
-        ("<!--DATA-->", format!(r#"<script type="application/json" id="data">{data}</script>"#)),
-        ("<!--SCRIPTS-->", SCRIPTS.map(|script| format!("<script>{script}</script>")).join("\n")),
-    ];
-    // In the page's order, so that no part is searched for the next one's mark.
-    let (mut html, mut rest) = (String::new(), PAGE);
-    for (mark, part) in parts {
-        let (before, after) = rest.split_once(mark).unwrap_or((rest, ""));
-        html = html + before + &part;
-        rest = after;
-    }
-    html + rest
-}
-
-/// One JSON object, whose members page.js reads by name.
-fn data(
-    config: &Config,
-    accuracies: &[(&str, String)],
-    weights: &[u8],
     examples: &[Vec<Vec<u8>>],
-    test: &Dataset,
     trained: &Trained,
 ) -> String {
     let pairs = |pairs: &[(&str, String)]| {
@@ -78,6 +50,7 @@ fn data(
     let samples = most(SAMPLES, images.size() + 10 * probabilities.columns()).min(images.len());
     let pixels = base64(&images.pixels[..samples * images.size()]);
     let samples = array((0..samples).map(|i| array(probabilities.row(i))));
+    // The script page.js reads these by name.
     let members = [
         ("config", pairs(&config.fields())),
         ("accuracies", pairs(accuracies)),
@@ -91,7 +64,27 @@ fn data(
         ("examples", array(examples.iter().map(|row| array(row.iter().map(|image| quote(&base64(image))))))),
         ("weights", quote(&base64(weights))),
     ];
-    format!("{{{}}}", members.map(|(name, value)| format!("\"{name}\":{value}")).join(","))
+    let data = members.map(|(name, value)| format!("\"{name}\":{value}")).join(",");
+    // No `<` of a text may end the script element.
+    fill(curves, &format!("{{{data}}}").replace('<', "\\u003c"))
+}
+
+/// The page with its parts in their places.
+fn fill(curves: &str, data: &str) -> String {
+    let parts = [
+        ("<!--STYLE-->", format!("<style>{STYLE}</style>")),
+        ("<!--CURVES-->", curves.to_string()),
+        ("<!--DATA-->", format!(r#"<script type="application/json" id="data">{data}</script>"#)),
+        ("<!--SCRIPTS-->", SCRIPTS.map(|script| format!("<script>{script}</script>")).join("\n")),
+    ];
+    // In the page's order, so that no part is searched for the next one's mark.
+    let (mut html, mut rest) = (String::new(), PAGE);
+    for (mark, part) in parts {
+        let (before, after) = rest.split_once(mark).unwrap_or((rest, ""));
+        html = html + before + &part;
+        rest = after;
+    }
+    html + rest
 }
 
 /// At most `count` items, of so many bytes before base64 or as text, and at least one.

@@ -159,7 +159,7 @@ pub fn pictures(count: usize, rows: usize, columns: usize, classes: usize) -> Da
     Dataset { images: Images { rows, columns, pixels }, labels }
 }
 
-/// Trains a network through all epochs, unwatched, on one thread.
+/// Trains a network through all epochs, unwatched.
 pub fn train(config: &Config, data: &Data, kernel: Kernel) -> Result<Trained> {
     training::train(Trainer::new(config, &data.train, kernel)?, &data.test, &mut |_| Ok(()))
 }

@@ -35,7 +35,7 @@ fn untrained(widths: &[usize], test: &Dataset, seed: u64) -> Trained {
 
 /// The page of a run, without what only one test is about.
 fn page(test: &Dataset, trained: &Trained) -> String {
-    report::html(&Config::default(), &[], "", b"weights", &[], test, trained)
+    report::html(&Config::default(), &[], "", b"weights", test, &[], trained)
 }
 
 /// The JSON text in a page.
@@ -101,16 +101,15 @@ fn no_text_of_a_run_changes_the_page_around_it() {
     let evil = "</script><script>alert(1)</script><!--DATA--><!--SCRIPTS-->\"\\\n\u{2028}é";
     let config = Config { output: evil.into(), class_names: vec![evil, "b", "c"], ..Config::default() };
     let curves = "<svg><!--DATA--></svg>"; // looks like a place to fill, and is none
-    let examples = [vec![vec![1, 2], vec![3, 4]], vec![vec![5], vec![6]]];
-    let accuracies = [(evil, "0.5 ± 0.1".into())];
-    let (html, plain) =
-        (report::html(&config, &accuracies, curves, b"weights", &examples, &test, &trained), page(&test, &trained));
+    let (accuracies, examples) = ([(evil, "0.5 ± 0.1".into())], [vec![vec![1, 2], vec![3, 4]], vec![vec![5], vec![6]]]);
+    let html = report::html(&config, &accuracies, curves, b"weights", &test, &examples, &trained);
+    let plain = page(&test, &trained);
     let data = json::parse(embedded(&html)).unwrap();
     assert!(pairs(member(&data, "config")).contains(&("learning rate", "0.02")));
     assert_eq!(pairs(member(&data, "accuracies")), [(evil, "0.5 ± 0.1")]);
-    assert_eq!(items(member(&data, "class_names")).iter().map(text).collect::<Vec<_>>(), config.class_names);
     let example = |row, i| unbase64(text(&items(&items(member(&data, "examples"))[row])[i]));
     assert_eq!([example(0, 0), example(0, 1), example(1, 1)], [vec![1, 2], vec![3, 4], vec![6]]);
+    assert_eq!(items(member(&data, "class_names")).iter().map(text).collect::<Vec<_>>(), config.class_names);
     let around = html.replace(embedded(&html), "").replace(curves, "");
     assert_eq!(around, plain.replace(embedded(&plain), ""));
     assert!(!embedded(&html).contains('<') && !plain.contains("<!--DATA-->") && !plain.contains("<!--SCRIPTS-->"));

@@ -151,7 +151,7 @@ fn threads_change_no_bit() {
         let one = network.predict(&images);
         assert_eq!((one.rows(), one.columns()), (count, 10));
         for threads in [2, 3, 7] {
-            let network = Network { kernel: network.kernel.on_threads(threads), ..network.clone() };
+            let network = Network { kernel: Kernel::best().on_threads(threads), ..network.clone() };
             assert_eq!(network.predict(&images), one, "{count} images, {threads} threads");
         }
     }
