@@ -80,12 +80,6 @@ impl Kernel {
         self.threads > 1 && operations >= WORTH_SHARING
     }
 
-    /// How many of `count` items a thread takes at a time, where an item has so many numbers to read and write.
-    pub fn part(self, count: usize, numbers: usize) -> usize {
-        let threads = if self.shares(64 * count * numbers) { self.threads } else { 1 };
-        count.div_ceil(threads).max(1)
-    }
-
     /// Does `work` on each of `items`, in any order, on the kernel's threads. A thread takes an item when it is free, so one
     /// that does not get its core holds up no more than the item that it has.
     pub fn each<T>(self, items: impl Iterator<Item = T> + Send, work: impl Fn(T) + Sync) {

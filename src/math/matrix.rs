@@ -67,16 +67,12 @@ impl Matrix {
     /// All numbers, row after row, to change.
     pub fn data_mut(&mut self) -> &mut [f32] {
         let count = self.rows * self.columns;
-        &mut self.padded_mut()[..count]
+        &mut self.flat[self.start..][..count]
     }
 
     /// All numbers, and the unused ones that follow.
     pub(crate) fn padded(&self) -> &[f32] {
         &self.flat[self.start..]
-    }
-
-    pub(crate) fn padded_mut(&mut self) -> &mut [f32] {
-        &mut self.flat[self.start..]
     }
 
     /// Row `i`: `columns` numbers.
@@ -149,39 +145,31 @@ pub fn matmul_sparse_transposed_a(kernel: Kernel, a: &Matrix, b: &Matrix, beta: 
 
 /// `C ← β·C + A·Bᵀ` with `A: m × k`, `B: n × k`, `C: m × n`; `scratch` takes `Bᵀ`.
 pub fn matmul_transposed_b(kernel: Kernel, a: &Matrix, b: &Matrix, beta: f32, c: &mut Matrix, scratch: &mut Matrix) {
-    transpose(kernel, b, scratch);
+    transpose(b, scratch);
     matmul(kernel, a, scratch, beta, c);
 }
 
 /// `to ← fromᵀ`; `to` takes that shape.
-pub fn transpose(kernel: Kernel, from: &Matrix, to: &mut Matrix) {
+pub fn transpose(from: &Matrix, to: &mut Matrix) {
     let (rows, columns) = (from.rows, from.columns);
     to.reshape(columns, rows);
-    let part = kernel.part(columns, rows).next_multiple_of(4);
-    // chunks takes no zero; without a row there is nothing to do.
-    let parts = to.data_mut().chunks_mut(part * rows.max(1)).enumerate();
-    kernel.each(parts, |(i, to)| transpose_columns(from, i * part, to));
-}
-
-/// `to ←` the columns of `from`, from `first` on, each as a row.
-fn transpose_columns(from: &Matrix, first: usize, to: &mut [f32]) {
-    let (rows, columns) = (from.rows, from.columns);
-    let (from, count) = (from.data(), to.len() / rows);
-    let (row_end, column_end) = (rows - rows % 4, count - count % 4);
-    for (j, strip) in to.chunks_exact_mut(4 * rows).enumerate() {
+    let (from, to) = (from.data(), to.data_mut());
+    let (row_end, column_end) = (rows - rows % 4, columns - columns % 4);
+    // chunks_exact takes no zero; without a row or a column there is nothing to do.
+    for (j, strip) in to.chunks_exact_mut(4 * rows.max(1)).enumerate() {
         // Four rows of the result side by side, each written from left to right.
         let mut strip = strip.chunks_exact_mut(rows);
         let mut strip: [&mut [[f32; 4]]; 4] = from_fn(|_| strip.next().unwrap_or_default().as_chunks_mut().0);
         for (i, block) in from.chunks_exact(4 * columns).enumerate() {
-            let block = transpose_block(from_fn(|r| from_fn(|c| block[r * columns + first + 4 * j..][..4][c])));
+            let block = transpose_block(from_fn(|r| from_fn(|c| block[r * columns + 4 * j..][..4][c])));
             for (row, values) in strip.iter_mut().zip(block) {
                 row[i] = values;
             }
         }
     }
     for i in 0..rows {
-        for j in if i < row_end { column_end } else { 0 }..count {
-            to[j * rows + i] = from[i * columns + first + j];
+        for j in if i < row_end { column_end } else { 0 }..columns {
+            to[j * rows + i] = from[i * columns + j];
         }
     }
 }
@@ -192,33 +180,27 @@ fn transpose_columns(from: &Matrix, first: usize, to: &mut [f32]) {
 /// If `sum` does not have a number for each column.
 pub fn sum_rows(kernel: Kernel, a: &Matrix, sum: &mut [f32]) {
     assert_eq!(sum.len(), a.columns);
-    let part = kernel.part(a.columns, a.rows);
-    kernel.each(sum.chunks_mut(part).enumerate(), |(i, sum)| kernel.run(SumRows { a, first: i * part, sum }));
+    kernel.run(SumRows(a, sum));
 }
 
-/// The sum of the rows in some columns, from `first` on.
-struct SumRows<'a> {
-    a: &'a Matrix,
-    first: usize,
-    sum: &'a mut [f32],
-}
+struct SumRows<'a>(&'a Matrix, &'a mut [f32]);
 
 impl Operation for SumRows<'_> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(self) {
-        let SumRows { a, first, sum } = self;
-        let columns = a.columns;
+        let SumRows(a, sum) = self;
         sum.fill(0.0);
         // Two rows at a time, so that the sum is read and written half as often.
+        let columns = sum.len().max(1); // chunks_exact takes no zero
         let mut pairs = a.data().chunks_exact(2 * columns);
         for pair in &mut pairs {
             let (a, b) = pair.split_at(columns);
-            for ((sum, a), b) in sum.iter_mut().zip(&a[first..]).zip(&b[first..]) {
+            for ((sum, a), b) in sum.iter_mut().zip(a).zip(b) {
                 *sum += a + b;
             }
         }
-        for (sum, x) in sum.iter_mut().zip(pairs.remainder().iter().skip(first)) {
+        for (sum, x) in sum.iter_mut().zip(pairs.remainder()) {
             *sum += x;
         }
     }

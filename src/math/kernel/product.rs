@@ -28,8 +28,9 @@
 //!
 //! # Where the columns end
 //!
-//! The last tile of a panel may be narrower than its vectors. It loads them whole, which it may because some unused numbers
-//! follow every matrix, and stores only the lanes that are columns of `C`.
+//! The last tile of a panel may be narrower than its vectors. It loads them whole and stores only the lanes that are columns
+//! of `C`. Some unused numbers follow every matrix, so that this may be done in the last row of `B`; of `C`, where another
+//! thread's rows may follow, its lanes alone are loaded there.
 //!
 //! # Zeros
 //!
@@ -85,18 +86,17 @@ impl Product<'_> {
         }
         let threads = if kernel.shares(2 * m * n * k) { kernel.threads() } else { 1 };
         // Whole tiles; and where there are many rows, more parts than threads, which may not be equally fast.
-        let parts = if m < 64 * threads { threads } else { 4 * threads };
+        let parts = if threads == 1 || m < 64 * threads { threads } else { 4 * threads };
         let rows = m.div_ceil(parts).next_multiple_of(8);
         let parts = c.data_mut().chunks_mut(rows * n).enumerate();
         let kernel = kernel.on_threads(threads);
-        kernel.each(parts, |(i, c)| kernel.run(Rows { product: &self, m, first: i * rows, c }));
+        kernel.each(parts, |(i, c)| kernel.run(Rows { product: &self, first: i * rows, c }));
     }
 }
 
-/// The rows of `C`, `m × n`, from `first` on, as many as there are in `c`.
+/// The rows of `C` from `first` on, as many as there are in `c`.
 struct Rows<'a> {
     product: &'a Product<'a>,
-    m: usize,
     first: usize,
     c: &'a mut [f32],
 }
@@ -106,11 +106,10 @@ impl Operation for Rows<'_> {
 
     #[inline(always)]
     fn run<S: Simd>(self) {
-        let Rows { product: &Product { a, transpose_a, skip_zeros, b, beta, row }, m, first, c } = self;
-        let (n, k) = (b.columns(), b.rows());
-        let (a_row, a_column) = if transpose_a { (1, m) } else { (k, 1) };
+        let Rows { product: &Product { a, transpose_a, skip_zeros, b, beta, row }, first, c } = self;
+        let (m, n, k) = (c.len() / b.columns(), b.columns(), b.rows());
+        let (a_row, a_column) = if transpose_a { (1, a.columns()) } else { (a.columns(), 1) };
         let (a, b, row) = (a.padded(), b.padded(), row.map(Matrix::padded));
-        let m = c.len() / n; // in this part
         let panels = m.div_ceil(S::TILE_ROWS);
         // With k = 0 there is still β·C to compute: one empty block.
         for k0 in (0..k.max(1)).step_by(BLOCK) {

@@ -1,4 +1,4 @@
-//! Threads that help with work in many parts, as often as there is some: the one way in which this crate does anything at once.
+//! Threads that help with work in many parts, as often as there is some: products, evaluation, experiments.
 
 use std::hint::spin_loop;
 use std::mem::transmute;
