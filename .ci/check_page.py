@@ -43,6 +43,7 @@ def main(report, screenshots):
             check_pictures(page)
             check_sections(page, screenshots and pathlib.Path(screenshots))
             check_quiet(page)
+            check_large_network(page)
             check_other_networks(page, screenshots and pathlib.Path(screenshots))
         except WebDriverException as error:
             check("the browser could do the next step", False, error.msg.splitlines()[0])
@@ -311,6 +312,25 @@ def check_quiet(page):
     messages = [json.loads(entry["message"])["message"] for entry in page.driver.get_log("performance")]
     requests = [m["params"]["request"]["url"] for m in messages if m["method"] == "Network.requestWillBeSent"]
     check("nothing was requested but the page itself", requests == [page.file.as_uri()], requests)
+
+
+def check_large_network(page):
+    """A page without its weights, which asks for their file."""
+    weights, large = page.run("return data.weights"), page.with_data("large", weights="")
+    best, said = large.draw(ZERO, BIG)[0], large.text("message")
+    check("without the weights there is no answer but a message", best is None and "model.safetensors" in said, said)
+    for way in ("file", "drop"):
+        large = page.with_data("large", weights="")
+        large.draw(ZERO, BIG)
+        best, difference = large.open(base64.b64decode(weights), "model.safetensors", way)[0], large.difference()
+        said = large.text("message") + large.text("alarm")
+        check(f"with them ({way}) what was drawn is read", best == 0 and difference <= 1e-4 and not said, f"{best} {said}")
+    other = json.dumps({"0.weight": {"shape": [1, 3], "data_offsets": [0, 12]},
+                        "0.bias": {"shape": [1], "data_offsets": [12, 16]}})
+    large = page.with_data("large", weights="")
+    large.open(struct.pack("<Q", len(other)) + other.encode() + bytes(16), "model.safetensors")
+    difference, alarm = large.difference(), large.text("alarm")
+    check("another network's raise an alarm", difference > 0.5 and "differ" in alarm, alarm)
 
 
 def check_other_networks(page, screenshots):

@@ -19,10 +19,13 @@ const MISTAKES: usize = 40;
 const SAMPLES: usize = 200;
 /// The most bytes of the page that either may take: with large images or many classes there are fewer.
 const MOST_BYTES: usize = 500_000;
+/// The most bytes of all data: with the page around it, it stays under 3 MB. A larger network is left out, and the page asks
+/// for the file of its weights.
+const MOST_DATA: usize = 2_900_000;
 
 /// The page of a run of `config` with these `accuracies`, names and texts. It has the accuracy `curves`, as SVG, the bytes
-/// of the `weights` file, from which it reads the network, what the `trained` network makes of the `test` images, and
-/// training images as [`Deformer::examples`](crate::data::deformation::Deformer::examples) has them, or none.
+/// of the `weights` file if they fit, from which it reads the network, what the `trained` network makes of the `test` images,
+/// and training images as [`Deformer::examples`](crate::data::deformation::Deformer::examples) has them, or none.
 pub fn html(
     config: &Config,
     accuracies: &[(&str, String)],
@@ -51,7 +54,7 @@ pub fn html(
     let pixels = base64(&images.pixels[..samples * images.size()]);
     let samples = array((0..samples).map(|i| array(probabilities.row(i))));
     // The script page.js reads these by name.
-    let members = [
+    let mut members = vec![
         ("config", pairs(&config.fields())),
         ("accuracies", pairs(accuracies)),
         ("class_names", array(config.class_names.iter().map(|name| quote(name)))),
@@ -62,11 +65,13 @@ pub fn html(
         ("mistakes", mistakes),
         ("samples", format!(r#"{{"pixels":"{pixels}","probabilities":{samples}}}"#)),
         ("examples", array(examples.iter().map(|row| array(row.iter().map(|image| quote(&base64(image))))))),
-        ("weights", quote(&base64(weights))),
     ];
-    let data = members.map(|(name, value)| format!("\"{name}\":{value}")).join(",");
+    let room = MOST_DATA.saturating_sub(members.iter().map(|(_, value)| value.len()).sum());
+    let weights = Some(base64(weights)).filter(|text| text.len() <= room).unwrap_or_default();
+    members.push(("weights", quote(&weights)));
+    let data: Vec<String> = members.iter().map(|(name, value)| format!("\"{name}\":{value}")).collect();
     // No `<` of a text may end the script element.
-    fill(curves, &format!("{{{data}}}").replace('<', "\\u003c"))
+    fill(curves, &format!("{{{}}}", data.join(",")).replace('<', "\\u003c"))
 }
 
 /// The page with its parts in their places.

@@ -8,7 +8,7 @@ const data = JSON.parse(document.getElementById("data").textContent);
 const { rows, columns, classes } = data;
 const names = data.class_names.length ? data.class_names : Array.from({ length: classes }, (_, label) => String(label));
 const digits = names.join("") === "0123456789";
-const network = sound(() => readNetwork(bytesOf(data.weights)));
+let network = null; // until its weights are there
 
 function bytesOf(base64) {
   const text = atob(base64);
@@ -34,6 +34,15 @@ function alarm(text) {
 }
 
 const predict = (pixels) => forward(network, pixels);
+
+// Takes the network from the bytes of its file: those in the page or, if it is too large for that, those that are opened.
+function useNetwork(bytes) {
+  network = sound(() => readNetwork(bytes));
+  fillUnits(network.layers[0]);
+  window.mnist.network = network;
+  window.mnist.compared = compare(data.samples);
+  refresh();
+}
 
 // The page's probabilities for the test images in it must be the training program's. One image at a time, so that the
 // page answers meanwhile even where the network is large.
@@ -118,12 +127,12 @@ document.addEventListener("keydown", (event) => {
   go(steps);
 });
 
-// ---- A picture: from a file, dropped or pasted.
+// ---- A picture, or the weights of a large network: from a file, dropped or pasted.
 
 const file = document.getElementById("file");
 document.getElementById("open").addEventListener("click", () => file.click());
 file.addEventListener("change", () => {
-  openPicture(file.files);
+  openFile(file.files);
   file.value = ""; // the same file again is a change again
 });
 
@@ -136,11 +145,16 @@ document.addEventListener("dragleave", () => padFrame.classList.remove("dropping
 document.addEventListener("drop", (event) => {
   event.preventDefault();
   padFrame.classList.remove("dropping");
-  openPicture(event.dataTransfer.files);
+  openFile(event.dataTransfer.files);
 });
-document.addEventListener("paste", (event) => openPicture(event.clipboardData.files));
+document.addEventListener("paste", (event) => openFile(event.clipboardData.files));
 
-async function openPicture(files) {
+async function openFile(files) {
+  const weights = [...files].find(({ name }) => name.endsWith(".safetensors"));
+  if (weights && !network) {
+    say("");
+    return useNetwork(new Uint8Array(await weights.arrayBuffer()));
+  }
   const picture = [...files].find(({ type }) => type.startsWith("image/"));
   if (!picture) return say("That is not a picture.");
   const bitmap = await createImageBitmap(picture).catch(() => null);
@@ -173,9 +187,10 @@ function refresh() {
     const { ink, strokes } = current();
     const drawn = ink ?? strokesInk(strokes, padPen);
     answer.pixels = drawn && prepare(drawn, rows, columns);
-    answer.probabilities = drawn && predict(answer.pixels);
+    answer.probabilities = drawn && network && predict(answer.pixels);
+    if (!network) say("This network is too large for its page: drop or open model.safetensors, which lies beside it.");
     if (!drawn && strokes.length && hand === idle) say("That is too small to be read. Draw something larger.");
-    if (ink?.uneven && most(answer.probabilities) < 0.9) say("If this is not what you drew, crop the picture to it.");
+    if (ink?.uneven && most(answer.probabilities ?? [1]) < 0.9) say("If this is not what you drew, crop the picture to it.");
     paintPad(current());
     showAnswer(answer);
   });
@@ -303,6 +318,7 @@ function fillExamples(examples) {
 
 // Colour says the sign, opacity the size, so that zero is the page's own colour in light and dark.
 function fillUnits({ fan_in, fan_out, weight }) {
+  document.getElementById("first-layer").hidden = false;
   const units = Math.min(fan_out, 128);
   const sizes = weight.subarray(0, units * fan_in).map(Math.abs);
   const limit = quantile(sizes, 0.995); // the few beyond it would leave the others pale
@@ -332,7 +348,7 @@ fillList("config", data.config);
 fillConfusion(data.confusion);
 fillMistakes(data.mistakes);
 fillExamples(data.examples);
-fillUnits(network.layers[0]);
 refresh();
 
-window.mnist = { data, network, predict, answer, compared: compare(data.samples) };
+window.mnist = { data, predict, answer };
+if (data.weights) useNetwork(bytesOf(data.weights));

@@ -176,6 +176,12 @@ fn the_page_stays_small_whatever_the_images_and_classes() {
         let trained = untrained(&[side * side, 2, classes], &test, 1);
         let html = page(&test, &trained);
         assert!(html.len() < bound, "{} bytes beside the weights and the curves", html.len());
+        // With the most weights that it takes and with one more, which it leaves out.
+        let most = (3_000_000 - 100_000 - embedded(&html).len()) / 4 * 3;
+        let [most, more] = [most, most + 400]
+            .map(|count| report::html(&Config::default(), &[], "", &vec![7; count], &test, &[], &trained));
+        assert!((2_850_000..2_960_000).contains(&most.len()), "{} bytes", most.len());
+        assert!(embedded(&more).ends_with(r#""weights":""}"#) && more.len() < bound);
     }
 }
 
