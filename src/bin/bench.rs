@@ -10,7 +10,8 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use mnist_mlp::config::Config;
-use mnist_mlp::data::{Data, Images};
+use mnist_mlp::data::deformation::{Deformation, Deformer};
+use mnist_mlp::data::{Data, Dataset, Images};
 use mnist_mlp::error::{Error, Result};
 use mnist_mlp::math::kernel::{Kernel, Peak};
 use mnist_mlp::math::matrix::{Matrix, matmul, matmul_transposed_a, matmul_transposed_b};
@@ -78,7 +79,7 @@ impl Bench {
         mut work: impl FnMut(Kernel) -> f64,
         unit: &str,
         figure: impl Fn(f64, f64) -> f64,
-    ) -> Result<[f64; 3]> {
+    ) -> Result<()> {
         let kernel = self.kernel;
         let rate = |work: &mut dyn FnMut(Kernel) -> f64| {
             let start = Instant::now();
@@ -100,8 +101,7 @@ impl Bench {
             shares.push(100.0 * operations / seconds / ((before + after) / 2.0));
         }
         let (figures, shares) = (quartiles(figures), quartiles(shares));
-        self.line(name, figures, unit, Some(shares[1]).filter(|share| *share > 0.0))?;
-        Ok(figures)
+        self.line(name, figures, unit, Some(shares[1]).filter(|share| *share >= 0.1))
     }
 
     /// Prints the median of `figures` and, in percent, its `share` of the peak.
@@ -165,8 +165,7 @@ impl Bench {
             }
             operations
         };
-        self.row("first layer backward, digits", 100, backward, "GFLOP/s", gigaflops)?;
-        Ok(())
+        self.row("first layer backward, digits", 100, backward, "GFLOP/s", gigaflops)
     }
 
     fn training(&mut self) -> Result<()> {
@@ -182,13 +181,28 @@ impl Bench {
         }
         self.line("loading the data", quartiles(seconds), "s", None)?;
 
-        let mut trainer = Trainer::new(&config, &data.train, self.kernel)?;
-        self.first_layer(trainer.network.layers[0].clone(), &data.train.images, config.batch_size)?;
-        let [low, median, high] = self.epoch("training epoch", &mut trainer, data.train.labels.len())?;
-        let images_a_second = [high, median, low].map(|seconds| data.train.labels.len() as f64 / seconds);
-        self.line("training", images_a_second, "images/s", None)?;
+        let (images, test) = (&data.train.images, &data.test);
+        let mut deformer = Deformer::new(Deformation::default(), 1, self.kernel, images.rows, images.columns)?;
+        let mut deformed = vec![0; images.size()];
+        let deform = |_| {
+            (0..1000).for_each(|i| deformer.deform(0, i, images.image(i), &mut deformed));
+            1000.0
+        };
+        self.row("deforming images", 20, deform, "images/s", |seconds, images| images / seconds)?;
 
-        let (mut network, images) = (trainer.network.clone(), &data.test.images);
+        let network = Trainer::new(&config, &data.train, self.kernel)?.network;
+        self.first_layer(network.layers[0].clone(), images, config.batch_size)?;
+        let (mut rng, mut random) = (Rng::new(1, Purpose::Shuffle), test.clone());
+        random.images.pixels.fill_with(|| 1 + rng.below(255) as u8);
+        let wide = Config { hidden_layers: vec![1000, 500], batch_size: 128, ..config.clone() };
+        let (kernel, on_all_cores) = (self.kernel, self.kernel.on_threads(session::threads()));
+        self.epoch("training epoch", &config, &data.train, kernel, "s")?;
+        self.epoch("training", &config, &data.train, kernel, "images/s")?;
+        self.epoch("training, no pixel is 0", &config, &random, kernel, "images/s")?;
+        self.epoch("training 1000-500, batch 128", &wide, test, kernel, "images/s")?;
+        self.epoch("training 1000-500, all cores", &wide, test, on_all_cores, "images/s")?;
+
+        let (mut network, images) = (network, &test.images);
         let forward: f64 = network.layers.iter().map(|layer| 2.0 * layer.weight.data().len() as f64).sum();
         let rate = |seconds, operations| operations / forward / seconds;
         for (name, threads) in [("evaluation", 1), ("evaluation on all cores", session::threads())] {
@@ -207,15 +221,16 @@ impl Bench {
             }
             1000.0 * forward
         };
-        self.row("evaluation one at a time", 20, singly, "images/s", rate)?;
-        Ok(())
+        self.row("evaluation one at a time", 20, singly, "images/s", rate)
     }
 
-    /// Times epochs of training on `images` images; forward, weight gradient and, but for the first layer, input gradient.
-    fn epoch(&mut self, name: &str, trainer: &mut Trainer, images: usize) -> Result<[f64; 3]> {
+    /// Times epochs of training on `set`: forward, weight gradient and, but for the first layer, input gradient.
+    fn epoch(&mut self, name: &str, config: &Config, set: &Dataset, kernel: Kernel, unit: &str) -> Result<()> {
+        let mut trainer = Trainer::new(config, set, kernel)?;
         let forward = |layer: &Linear| 2.0 * layer.weight.data().len() as f64;
         let layers = &trainer.network.layers;
-        let operations = (3.0 * layers.iter().map(forward).sum::<f64>() - forward(&layers[0])) * images as f64;
+        let images = set.labels.len() as f64;
+        let operations = (3.0 * layers.iter().map(forward).sum::<f64>() - forward(&layers[0])) * images;
         let mut failed = Ok(());
         let epoch = |_| {
             if let Err(error) = trainer.epoch(|_| Ok(())) {
@@ -223,8 +238,8 @@ impl Bench {
             }
             operations
         };
-        let seconds = self.row(name, EPOCHS, epoch, "s", |seconds, _| seconds)?;
-        failed.map(|()| seconds)
+        self.row(name, EPOCHS, epoch, unit, |seconds, _| if unit == "s" { seconds } else { images / seconds })?;
+        failed
     }
 }
 
