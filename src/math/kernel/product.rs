@@ -23,8 +23,23 @@
 //! for each shape.
 //!
 //! Around the tile are three loops: over blocks of `k`, so that the rows of `B` in use stay in the nearest cache; over
-//! *panels* of `C`, the rows of a tile in all columns; over the tiles of a panel. Nothing is packed: a batch has few rows,
-//! so a copy of `B` would be read too few times to pay for itself.
+//! *panels* of `C`, the rows of a tile in all columns; over the tiles of a panel.
+//!
+//! # Where B is packed
+//!
+//! A tile reads two vectors of a row of `B`, then two of the next, thousands of bytes on: each from another page of memory,
+//! and in a large matrix often all from the same few places of the cache. So where `C` has many rows, all of which need `B`,
+//! a block of it is first copied, *packed*, to where each tile's part is one run of memory, its *strip*:
+//!
+//! ```text
+//!  row after row:   1 1 2 2 3 3           strip after strip:   1 1
+//!                   1 1 2 2 3 3                                1 1
+//!                   1 1 2 2 3 3                                1 1
+//!                                                              2 2  …
+//! ```
+//!
+//! The copy is cut to half of the second cache by a fourth loop, over blocks of columns. A batch has few rows, for which a
+//! copy would not pay.
 //!
 //! # Where the columns end
 //!
@@ -51,6 +66,7 @@
 //! weight is infinite, and a sum that does not begin with `-0.0` becomes `-0.0` only by underflow.
 
 use std::array::from_fn;
+use std::cell::RefCell;
 use std::ops::Range;
 
 use super::{Kernel, Operation, Simd};
@@ -72,6 +88,19 @@ pub(crate) struct Product<'a> {
 
 /// Steps of `k` in a block: as many as a u64 has bits.
 const BLOCK: usize = u64::BITS as usize;
+/// Blocks that are taken at once where `B` is packed and all steps are taken, so that `C` is read and written less often.
+const BLOCKS: usize = 4;
+/// Columns of a packed block of `B`: with all its steps, half of the second cache.
+const BLOCK_COLUMNS: usize = 512;
+/// A block of `B` is packed for at least so many rows of `C`, each of which reads it once.
+const PACKED_ROWS: usize = 256;
+/// And only where `B` has more numbers than this: fewer stay in the nearest caches by themselves.
+const PACKED_NUMBERS: usize = 1 << 16;
+
+thread_local! {
+    /// The block of `B` that this thread has packed.
+    static PACKED_BLOCK: RefCell<Matrix> = RefCell::default();
+}
 
 impl Product<'_> {
     /// Computes `C`, `m × n`. A thread takes some of its rows at a time: all, if the product is small.
@@ -90,18 +119,23 @@ impl Product<'_> {
         let rows = m.div_ceil(parts).next_multiple_of(8);
         let parts = c.data_mut().chunks_mut(rows * n).enumerate();
         let kernel = kernel.on_threads(threads);
-        kernel.each(parts, |(i, c)| kernel.run(Rows { product: &self, first: i * rows, c }));
+        let packs = rows >= PACKED_ROWS && k * n > PACKED_NUMBERS;
+        kernel.each(parts, |(i, c)| match packs {
+            false => kernel.run(Rows::<false> { product: &self, first: i * rows, c }),
+            true => kernel.run(Rows::<true> { product: &self, first: i * rows, c }),
+        });
     }
 }
 
-/// The rows of `C` from `first` on, as many as there are in `c`.
-struct Rows<'a> {
+/// The rows of `C` from `first` on, as many as there are in `c`; with `B` packed or as it is, which are two programs: a small
+/// product has no time to lose.
+struct Rows<'a, const PACKED: bool> {
     product: &'a Product<'a>,
     first: usize,
     c: &'a mut [f32],
 }
 
-impl Operation for Rows<'_> {
+impl<const PACKED: bool> Operation for Rows<'_, PACKED> {
     type Output = ();
 
     #[inline(always)]
@@ -110,30 +144,61 @@ impl Operation for Rows<'_> {
         let (m, n, k) = (c.len() / b.columns(), b.columns(), b.rows());
         let (a_row, a_column) = if transpose_a { (1, a.columns()) } else { (a.columns(), 1) };
         let (a, b, row) = (a.padded(), b.padded(), row.map(Matrix::padded));
+        let mut packed = if PACKED { PACKED_BLOCK.take() } else { Matrix::default() };
+        let width = 2 * S::LANES;
         let panels = m.div_ceil(S::TILE_ROWS);
-        // With k = 0 there is still β·C to compute: one empty block.
-        for k0 in (0..k.max(1)).step_by(BLOCK) {
-            let mut i = 0;
-            for panel in 0..panels {
-                let rows = (m - i).div_ceil(panels - panel); // 16 rows by 6: 6, 5, 5
-                let mut panel = Panel {
-                    rows,
-                    a: a.get((first + i) * a_row + k0 * a_column..).unwrap_or_default(), // nothing where k = 0
-                    a_row,
-                    a_column,
-                    steps: u64::MAX.unbounded_shr(BLOCK.saturating_sub(k - k0) as u32),
-                    b: &b[k0 * n..],
-                    beta: if k0 == 0 { beta } else { 1.0 },
-                    row: row.filter(|_| k0 == 0),
-                    c: &mut c[i * n..],
-                    n,
-                };
-                if skip_zeros && k > 0 {
-                    panel.skip_zeros::<S>();
+        for j0 in (0..n).step_by(if PACKED { BLOCK_COLUMNS } else { n }) {
+            let columns = j0..if PACKED { n.min(j0 + BLOCK_COLUMNS) } else { n };
+            let mut k0 = 0;
+            // With k = 0 there is still β·C to compute: one empty block.
+            while k0 < k.max(1) {
+                let blocks = if PACKED && !skip_zeros && k - k0 >= BLOCKS * BLOCK { BLOCKS } else { 1 };
+                let depth = (k - k0).min(blocks * BLOCK);
+                if PACKED {
+                    packed.reshape(columns.len().div_ceil(width), depth * width);
+                    pack(width, &b[k0 * n..], n, columns.clone(), packed.data_mut());
                 }
-                panel.multiply::<S>();
-                i += rows;
+                let mut i = 0;
+                for panel in 0..panels {
+                    let rows = (m - i).div_ceil(panels - panel); // 16 rows by 6: 6, 5, 5
+                    let mut panel = Panel {
+                        rows,
+                        a: a.get((first + i) * a_row + k0 * a_column..).unwrap_or_default(), // nothing where k = 0
+                        a_row,
+                        a_column,
+                        blocks,
+                        steps: u64::MAX.unbounded_shr(BLOCK.saturating_sub(depth) as u32),
+                        b: if PACKED { packed.data() } else { &b[k0 * n..] },
+                        strip: if PACKED { packed.columns() } else { width },
+                        beta: if k0 == 0 { beta } else { 1.0 },
+                        row: row.filter(|_| k0 == 0),
+                        c: &mut c[i * n..],
+                        n,
+                    };
+                    if skip_zeros && k > 0 {
+                        panel.skip_zeros::<S>();
+                    }
+                    panel.multiply::<S, PACKED>(columns.clone());
+                    i += rows;
+                }
+                k0 += depth.max(1);
             }
+        }
+        if PACKED {
+            PACKED_BLOCK.set(packed);
+        }
+    }
+}
+
+/// Copies some `columns` of `b`, a row every `n` numbers, to `packed`, strip after strip of `width` columns. What is beyond
+/// the last column is unspecified.
+#[inline(always)]
+fn pack(width: usize, b: &[f32], n: usize, columns: Range<usize>, packed: &mut [f32]) {
+    let strip = packed.len() / columns.len().div_ceil(width);
+    for (strip, j) in packed.chunks_exact_mut(strip).zip(columns.clone().step_by(width)) {
+        let count = width.min(columns.end - j);
+        for (to, from) in strip.chunks_exact_mut(width).zip(b[j..].chunks(n)) {
+            to[..count].copy_from_slice(&from[..count]);
         }
     }
 }
@@ -146,13 +211,17 @@ struct Panel<'a> {
     /// How far apart the rows of `A` are in memory.
     a_row: usize,
     a_column: usize,
-    /// A bit for each step of `k` to take.
+    blocks: usize,
+    /// A bit for each step of `k` to take, in each of the blocks.
     steps: u64,
+    /// Row after row; or packed, strip after strip.
     b: &'a [f32],
+    /// How far apart the tiles' parts of `B` are in memory.
+    strip: usize,
     beta: f32,
     row: Option<&'a [f32]>,
     c: &'a mut [f32],
-    /// How far apart the rows of `B` and of `C` are: as many columns as they have.
+    /// How far apart the rows of `C` are: as many columns as it has.
     n: usize,
 }
 
@@ -178,34 +247,40 @@ impl Panel<'_> {
 
     /// Computes the panel: the last tile first, if it is narrower than the others.
     #[inline(always)]
-    fn multiply<S: Simd>(&mut self) {
+    fn multiply<S: Simd, const PACKED: bool>(&mut self, columns: Range<usize>) {
         if self.steps == 0 && self.beta == 1.0 && self.row.is_none() {
             return; // C ← C
         }
-        let narrow = self.n % (2 * S::LANES);
-        let whole = self.n - narrow;
+        let Range { start, end } = columns;
+        let narrow = (end - start) % (2 * S::LANES);
+        let whole = end - narrow;
+        let strips = (whole - start) / (2 * S::LANES);
         match narrow {
             0 => (),
-            narrow if narrow > S::LANES => self.tiles::<S, 2, true>(whole..self.n),
-            _ => self.tiles::<S, 1, true>(whole..self.n),
+            narrow if narrow > S::LANES => self.tiles::<S, PACKED, 2, true>(strips, whole..end),
+            _ => self.tiles::<S, PACKED, 1, true>(strips, whole..end),
         }
-        if whole > 0 {
-            self.tiles::<S, 2, false>(0..whole);
+        if strips > 0 {
+            self.tiles::<S, PACKED, 2, false>(0, start..whole);
         }
     }
 
     /// Finds the micro-kernel for the rows of the panel.
     #[inline(always)]
-    fn tiles<S: Simd, const VECTORS: usize, const NARROW: bool>(&mut self, columns: Range<usize>) {
+    fn tiles<S: Simd, const PACKED: bool, const VECTORS: usize, const NARROW: bool>(
+        &mut self,
+        first: usize,
+        columns: Range<usize>,
+    ) {
         match self.rows {
-            1 => self.micro_kernel::<S, 1, VECTORS, NARROW>(columns),
-            2 => self.micro_kernel::<S, 2, VECTORS, NARROW>(columns),
-            3 => self.micro_kernel::<S, 3, VECTORS, NARROW>(columns),
-            4 => self.micro_kernel::<S, 4, VECTORS, NARROW>(columns),
-            5 if S::TILE_ROWS >= 5 => self.micro_kernel::<S, 5, VECTORS, NARROW>(columns),
-            6 if S::TILE_ROWS >= 6 => self.micro_kernel::<S, 6, VECTORS, NARROW>(columns),
-            7 if S::TILE_ROWS >= 7 => self.micro_kernel::<S, 7, VECTORS, NARROW>(columns),
-            8 if S::TILE_ROWS >= 8 => self.micro_kernel::<S, 8, VECTORS, NARROW>(columns),
+            1 => self.micro_kernel::<S, PACKED, 1, VECTORS, NARROW>(first, columns),
+            2 => self.micro_kernel::<S, PACKED, 2, VECTORS, NARROW>(first, columns),
+            3 => self.micro_kernel::<S, PACKED, 3, VECTORS, NARROW>(first, columns),
+            4 => self.micro_kernel::<S, PACKED, 4, VECTORS, NARROW>(first, columns),
+            5 if S::TILE_ROWS >= 5 => self.micro_kernel::<S, PACKED, 5, VECTORS, NARROW>(first, columns),
+            6 if S::TILE_ROWS >= 6 => self.micro_kernel::<S, PACKED, 6, VECTORS, NARROW>(first, columns),
+            7 if S::TILE_ROWS >= 7 => self.micro_kernel::<S, PACKED, 7, VECTORS, NARROW>(first, columns),
+            8 if S::TILE_ROWS >= 8 => self.micro_kernel::<S, PACKED, 8, VECTORS, NARROW>(first, columns),
             rows => unreachable!("a tile of {rows} rows"),
         }
     }
@@ -213,27 +288,32 @@ impl Panel<'_> {
     /// The inner loops, for the tiles in some columns: everything above only decides what they are given. A tile has `ROWS`
     /// rows of `VECTORS` vectors; if it is `NARROW`, there is one tile, and the last vector of a row is stored in part.
     #[inline(always)]
-    fn micro_kernel<S: Simd, const ROWS: usize, const VECTORS: usize, const NARROW: bool>(
+    fn micro_kernel<S: Simd, const PACKED: bool, const ROWS: usize, const VECTORS: usize, const NARROW: bool>(
         &mut self,
+        first: usize,
         columns: Range<usize>,
     ) {
         let Panel { a, a_row, a_column, steps, b, beta, row, ref mut c, n, .. } = *self;
         let width = VECTORS * S::LANES;
+        let (b_row, strip, blocks) =
+            if PACKED { (2 * S::LANES, self.strip, self.blocks) } else { (n, 2 * S::LANES, 1) };
         let last = columns.len().wrapping_sub(width - S::LANES); // columns in the last vector of a narrow tile
         assert!(!NARROW || last <= S::LANES);
         let end = columns.start + columns.len().next_multiple_of(width);
         let length = c.len();
         assert!((ROWS - 1) * n + columns.end <= c.len() && row.is_none_or(|row| end <= row.len()));
         if let Some(k) = steps.checked_ilog2() {
-            let k = k as usize;
-            assert!(k * n + end <= b.len() && (ROWS - 1) * a_row + k * a_column < a.len());
+            let (k, tiles) = ((blocks - 1) * BLOCK + k as usize, columns.len().div_ceil(width));
+            assert!((first + tiles - 1) * strip + k * b_row + width <= b.len());
+            assert!((ROWS - 1) * a_row + k * a_column < a.len());
         }
         // SAFETY: what is asserted above is that the last number that is read or written, in the last row, at the last step
         // and in the last vector, is in its slice. The processor has S: see `Target`.
         unsafe {
             let load = |from: *const f32| from.cast::<[S::Vector; VECTORS]>().read_unaligned();
-            for j in columns.step_by(width) {
-                let (b, c) = (b.as_ptr().wrapping_add(j), c.as_mut_ptr().add(j)); // beyond B where k = 0
+            for (j, tile) in columns.step_by(width).zip(first..) {
+                let from = b.as_ptr().wrapping_add(tile * strip); // beyond B where k = 0
+                let c = c.as_mut_ptr().add(j);
                 let mut acc: [[S::Vector; VECTORS]; ROWS] = from_fn(|r| {
                     from_fn(|v| {
                         let from = c.add(r * n + v * S::LANES);
@@ -250,15 +330,21 @@ impl Panel<'_> {
                     let row = row.map_or(load([-0.0_f32; 32].as_ptr()), |row| load(row.as_ptr().add(j)));
                     acc = acc.map(|c| from_fn(|v| S::multiply_add(beta, c[v], row[v])));
                 }
-                let mut left = steps;
-                while left != 0 {
-                    let k = left.trailing_zeros() as usize;
-                    left &= left - 1;
-                    let b = load(b.add(k * n));
-                    for (r, acc) in acc.iter_mut().enumerate() {
-                        let a = *a.as_ptr().add(r * a_row + k * a_column);
-                        for (acc, b) in acc.iter_mut().zip(b) {
-                            *acc = S::multiply_add(a, b, *acc);
+                if blocks > 1 {
+                    // A is large: with each tile, some of the next panel's part of it is fetched.
+                    (ROWS..2 * ROWS).for_each(|r| S::prefetch(a.as_ptr().wrapping_add(r * a_row + tile * 16)));
+                }
+                for k0 in (0..blocks).map(|block| block * BLOCK) {
+                    let mut left = steps;
+                    while left != 0 {
+                        let k = k0 + left.trailing_zeros() as usize;
+                        left &= left - 1;
+                        let b = load(from.add(k * b_row));
+                        for (r, acc) in acc.iter_mut().enumerate() {
+                            let a = *a.as_ptr().add(r * a_row + k * a_column);
+                            for (acc, b) in acc.iter_mut().zip(b) {
+                                *acc = S::multiply_add(a, b, *acc);
+                            }
                         }
                     }
                 }

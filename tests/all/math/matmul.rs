@@ -232,10 +232,20 @@ fn large_shapes() {
     }
 }
 
+/// Shapes for which B is packed, in more than one block either way, with columns and steps left over.
+#[test]
+fn packing_changes_no_bit() {
+    for (m, k, n) in [(259, 300, 1030), (256, 70, 961), (300, 600, 120)] {
+        let (a, b, c) = (random_matrix(m, k, 1), random_matrix(k, n, 2), random_matrix(m, n, 3));
+        check(&a, &b, 0.5, &c);
+        check_sparse(&sparse_matrix(m, k, 1, 0.5), &b, 0.5, &random_matrix(1, n, 4), &c);
+    }
+}
+
 /// Shapes large enough to be shared among threads, some with fewer rows than these, none a multiple of a tile.
 #[test]
 fn threads_change_no_bit() {
-    for (m, k, n) in [(301, 217, 131), (9, 1001, 1003), (1027, 93, 101), (67, 1030, 517)] {
+    for (m, k, n) in [(301, 217, 131), (9, 1001, 1003), (1027, 93, 101), (67, 1030, 517), (601, 261, 300)] {
         let (a, b, c) = (sparse_matrix(m, k, 1, 0.5), random_matrix(k, n, 2), random_matrix(m, n, 3));
         let (a_transposed, b_transposed) = (naive_transpose(&a), naive_transpose(&b));
         for kernel in Kernel::supported() {
