@@ -1,13 +1,14 @@
 # `make` alone lists what there is. Times are those of two cores of a recent processor.
 
-.PHONY: help run best predict experiments test quick miri bench picture
+.PHONY: help run best predict experiments test quick miri bench peers picture
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 # Unlike `cargo run`, `cargo install` asks for none of the tests' dependencies: it needs no network.
-program = @echo 'building $(1): half a minute if anything has changed' && \
-	cargo install --quiet --path . --bin $(1) --root target --no-track --force && target/bin/$(1)
+build = @echo 'building $(1): half a minute if anything has changed' && \
+	cargo install --quiet --path . --bin $(1) --root target --no-track --force
+program = $(build) && target/bin/$(1)
 
 run: ## train the network that get_config in src/main.rs describes, into runs/latest: seconds
 	$(call program,mnist-mlp)
@@ -23,6 +24,12 @@ experiments: ## repeat every experiment with each of its seeds, into results/: a
 
 bench: ## time the products, an epoch and evaluation beside this machine's peak: a minute
 	$(call program,bench)
+
+peers: ## time NumPy, JAX and PyTorch beside it on one core and on all: gigabytes to download, a quarter of an hour
+	$(call build,bench)
+	python3 -m venv target/peers
+	target/peers/bin/pip install --quiet numpy jax torch
+	target/peers/bin/python tests/peers/compare.py target/bin/bench numpy jax torch
 
 test: ## everything that a contributor must pass: two minutes
 	cargo fmt --check

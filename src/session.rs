@@ -70,7 +70,7 @@ fn train(config: &Config, data: &Data, console: &mut Console) -> Result<Trained>
             let rate = done as f64 / start.elapsed().as_secs_f64();
             let eta = duration((config.epochs * count - done) as f64 / rate);
             let (images, total, rate) = (thousands(images), thousands(count), thousands(rate as usize));
-            format!("epoch {epoch} of {}: {images} of {total} images, {rate} a second, ETA {eta}", config.epochs)
+            format!("epoch {epoch} of {}, ETA {eta}: {images} of {total} images, {rate}/s", config.epochs)
         }),
     })
 }
