@@ -21,114 +21,84 @@ impl Activation {
     /// All of them.
     pub const ALL: [Activation; 4] = [Activation::Sigmoid, Activation::Tanh, Activation::ReLU, Activation::SiLU];
 
+    /// a = f(z).
+    #[inline(always)]
+    fn value<S: Simd>(self, z: f32) -> f32 {
+        match self {
+            Activation::Sigmoid => sigmoid::<S>(z),
+            Activation::Tanh => 2.0 * sigmoid::<S>(2.0 * z) - 1.0,
+            Activation::ReLU => {
+                if z <= 0.0 {
+                    0.0
+                } else {
+                    z
+                }
+            } // unlike f32::max, NaN stays NaN
+            Activation::SiLU => z * sigmoid::<S>(z),
+        }
+    }
+
+    /// f′(z), from z and a = f(z).
+    #[inline(always)]
+    fn derivative<S: Simd>(self, z: f32, a: f32) -> f32 {
+        match self {
+            Activation::Sigmoid => a * (1.0 - a),
+            Activation::Tanh => 1.0 - a * a,
+            Activation::ReLU => {
+                if z <= 0.0 {
+                    0.0
+                } else {
+                    1.0
+                }
+            }
+            Activation::SiLU => {
+                let s = sigmoid::<S>(z);
+                s + a * (1.0 - s)
+            }
+        }
+    }
+
     /// `a ← f(z)`, number by number; `a` takes the shape of `z`.
     pub fn forward(self, kernel: Kernel, z: &Matrix, a: &mut Matrix) {
         a.reshape(z.rows(), z.columns());
-        let (z, a) = (z.data(), a.data_mut());
-        match self {
-            Activation::Sigmoid => kernel.run(Forward { function: Sigmoid, z, a }),
-            Activation::Tanh => kernel.run(Forward { function: Tanh, z, a }),
-            Activation::ReLU => kernel.run(Forward { function: Relu, z, a }),
-            Activation::SiLU => kernel.run(Forward { function: Silu, z, a }),
-        }
+        kernel.run(Forward { activation: self, z: z.data(), a: a.data_mut() });
     }
 
     /// `gradient`, ∂L/∂a, becomes ∂L/∂z = f′(z)·∂L/∂a, with the `z` and the `a` of [`forward`](Activation::forward).
     pub fn backward(self, kernel: Kernel, z: &Matrix, a: &Matrix, gradient: &mut Matrix) {
-        let (z, a, gradient) = (z.data(), a.data(), gradient.data_mut());
-        match self {
-            Activation::Sigmoid => kernel.run(Backward { function: Sigmoid, z, a, gradient }),
-            Activation::Tanh => kernel.run(Backward { function: Tanh, z, a, gradient }),
-            Activation::ReLU => kernel.run(Backward { function: Relu, z, a, gradient }),
-            Activation::SiLU => kernel.run(Backward { function: Silu, z, a, gradient }),
-        }
+        kernel.run(Backward { activation: self, z: z.data(), a: a.data(), gradient: gradient.data_mut() });
     }
 }
 
-/// A function of one number, and its derivative in terms of z and a = f(z).
-trait Function {
-    fn value<S: Simd>(&self, z: f32) -> f32;
-    fn derivative<S: Simd>(&self, z: f32, a: f32) -> f32;
-}
-
-struct Sigmoid;
-impl Function for Sigmoid {
-    #[inline(always)]
-    fn value<S: Simd>(&self, z: f32) -> f32 {
-        sigmoid::<S>(z)
-    }
-    #[inline(always)]
-    fn derivative<S: Simd>(&self, _: f32, a: f32) -> f32 {
-        a * (1.0 - a)
-    }
-}
-
-struct Tanh;
-impl Function for Tanh {
-    #[inline(always)]
-    fn value<S: Simd>(&self, z: f32) -> f32 {
-        2.0 * sigmoid::<S>(2.0 * z) - 1.0
-    }
-    #[inline(always)]
-    fn derivative<S: Simd>(&self, _: f32, a: f32) -> f32 {
-        1.0 - a * a
-    }
-}
-
-struct Relu;
-impl Function for Relu {
-    #[inline(always)]
-    fn value<S: Simd>(&self, z: f32) -> f32 {
-        if z <= 0.0 { 0.0 } else { z } // unlike f32::max, NaN stays NaN
-    }
-    #[inline(always)]
-    fn derivative<S: Simd>(&self, z: f32, _: f32) -> f32 {
-        if z <= 0.0 { 0.0 } else { 1.0 }
-    }
-}
-
-struct Silu;
-impl Function for Silu {
-    #[inline(always)]
-    fn value<S: Simd>(&self, z: f32) -> f32 {
-        z * sigmoid::<S>(z)
-    }
-    #[inline(always)]
-    fn derivative<S: Simd>(&self, z: f32, a: f32) -> f32 {
-        let s = sigmoid::<S>(z);
-        s + a * (1.0 - s)
-    }
-}
-
-struct Forward<'a, F> {
-    function: F,
+struct Forward<'a> {
+    activation: Activation,
     z: &'a [f32],
     a: &'a mut [f32],
 }
 
-impl<F: Function> Operation for Forward<'_, F> {
+impl Operation for Forward<'_> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(self) {
         for (a, &z) in self.a.iter_mut().zip(self.z) {
-            *a = self.function.value::<S>(z);
+            *a = self.activation.value::<S>(z);
         }
     }
 }
 
-struct Backward<'a, F> {
-    function: F,
+struct Backward<'a> {
+    activation: Activation,
     z: &'a [f32],
     a: &'a [f32],
     gradient: &'a mut [f32],
 }
 
-impl<F: Function> Operation for Backward<'_, F> {
+impl Operation for Backward<'_> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(self) {
         for ((gradient, &z), &a) in self.gradient.iter_mut().zip(self.z).zip(self.a) {
-            *gradient *= self.function.derivative::<S>(z, a);
+            *gradient *= self.activation.derivative::<S>(z, a);
         }
     }
 }
