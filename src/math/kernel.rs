@@ -13,7 +13,7 @@ use std::sync::{Mutex, PoisonError};
 
 #[cfg(target_arch = "x86_64")]
 use instruction_sets::{Avx2, Avx512};
-use instruction_sets::{Portable, Target};
+use instruction_sets::{PORTABLE_IS_FUSED, Portable, Target};
 use threads::Helpers;
 
 /// An instruction set that this processor has, and on how many threads it is used. Only [`Kernel::supported`] makes one, so
@@ -31,13 +31,15 @@ enum InstructionSet {
     #[cfg(target_arch = "x86_64")]
     Avx2,
     Portable,
+    /// The portable one with tiles for a processor with 32 registers, such as arm64's.
+    Portable32,
 }
 
 /// Some 100 µs of one core: many times as long as it takes to tell the others.
 const WORTH_SHARING: usize = 1 << 24;
 
 impl Kernel {
-    /// The kernels that this processor can run, on one thread, the fastest first; the last is the portable one, which all can.
+    /// The kernels that this processor can run, on one thread, the fastest first; the last two are portable.
     pub fn supported() -> Vec<Kernel> {
         let mut kernels = Vec::new();
         #[cfg(target_arch = "x86_64")]
@@ -51,7 +53,10 @@ impl Kernel {
             }
             kernels.push(InstructionSet::Avx2);
         }
-        kernels.push(InstructionSet::Portable);
+        kernels.extend([InstructionSet::Portable, InstructionSet::Portable32]);
+        if cfg!(target_arch = "aarch64") {
+            kernels.reverse();
+        }
         kernels.into_iter().map(|set| Kernel { set, threads: 1 }).collect()
     }
 
@@ -62,7 +67,7 @@ impl Kernel {
 
     /// Whether a multiply-add rounds once; all such kernels give the same bits, [but for skipped zeros](product).
     pub fn is_fused(self) -> bool {
-        self.set != InstructionSet::Portable || Portable::FUSED
+        PORTABLE_IS_FUSED || !matches!(self.set, InstructionSet::Portable | InstructionSet::Portable32)
     }
 
     /// The same kernel on that many threads, which large operations share among themselves. The bits stay the same.
@@ -104,7 +109,8 @@ impl Kernel {
                 InstructionSet::Avx512 => Avx512::call(operation),
                 #[cfg(target_arch = "x86_64")]
                 InstructionSet::Avx2 => Avx2::call(operation),
-                InstructionSet::Portable => Portable::call(operation),
+                InstructionSet::Portable => Portable::<4>::call(operation),
+                InstructionSet::Portable32 => Portable::<8>::call(operation),
             }
         }
     }

@@ -15,7 +15,7 @@ pub trait Target {
     type Vector: Copy;
     /// Numbers in a vector.
     const LANES: usize = size_of::<Self::Vector>() / size_of::<f32>();
-    /// Rows of a tile: with two vectors a row, what the registers hold. At most `LANES`.
+    /// Rows of a tile: with two vectors a row, what the registers hold.
     const TILE_ROWS: usize;
     /// Runs `operation` in a function that is compiled for this instruction set.
     unsafe fn call<O: Operation>(operation: O) -> O::Output;
@@ -44,24 +44,22 @@ pub trait Target {
     }
 }
 
-/// Plain Rust, for any processor.
-pub struct Portable;
+/// Plain Rust, for any processor, with tiles of so many rows.
+pub struct Portable<const ROWS: usize>;
 
-impl Portable {
-    /// Whether a multiply-add rounds once here too.
-    pub const FUSED: bool = cfg!(any(target_arch = "aarch64", target_feature = "fma"));
-}
+/// Whether a multiply-add rounds once there too.
+pub const PORTABLE_IS_FUSED: bool = cfg!(any(target_arch = "aarch64", target_feature = "fma"));
 
-impl Simd for Portable {
+impl<const ROWS: usize> Simd for Portable<ROWS> {
     #[inline(always)]
     fn mul_add(a: f32, b: f32, c: f32) -> f32 {
-        if Self::FUSED { a.mul_add(b, c) } else { a * b + c }
+        if PORTABLE_IS_FUSED { a.mul_add(b, c) } else { a * b + c }
     }
 }
 
-impl Target for Portable {
+impl<const ROWS: usize> Target for Portable<ROWS> {
     type Vector = [f32; 4];
-    const TILE_ROWS: usize = 4;
+    const TILE_ROWS: usize = ROWS;
     unsafe fn call<O: Operation>(operation: O) -> O::Output {
         operation.run::<Self>()
     }

@@ -229,16 +229,17 @@ impl Panel<'_> {
     /// Removes the steps at which all rows of `A` are zero.
     #[inline(always)]
     fn skip_zeros<S: Simd>(&mut self) {
-        const { assert!(S::TILE_ROWS <= S::LANES) };
         let Panel { rows, a, a_row, a_column, steps, .. } = *self;
         let (depth, transposed) = (steps.count_ones() as usize, a_row == 1);
-        let (last, along) = if transposed { (depth - 1, rows) } else { (rows - 1, depth) };
+        let (last, along) = if transposed { (depth - 1, S::TILE_ROWS) } else { (rows - 1, depth) };
         assert!(last * a_row.max(a_column) + along.next_multiple_of(S::LANES) <= a.len());
         // SAFETY: all vectors lie within A (asserted). The processor has S: see `Target`.
         let nonzero = |at| u64::from(unsafe { S::nonzero(a.as_ptr().add(at).cast::<S::Vector>().read_unaligned()) });
         self.steps &= if transposed {
             let rows = u64::MAX >> (u64::BITS as usize - rows);
-            (0..depth).fold(0, |steps, k| steps | u64::from(nonzero(k * a_column) & rows != 0) << k)
+            let vectors = || (0..S::TILE_ROWS).step_by(S::LANES);
+            let any = |k| vectors().fold(0, |any, r| any | nonzero(k * a_column + r) << r) & rows != 0;
+            (0..depth).fold(0, |steps, k| steps | u64::from(any(k)) << k)
         } else {
             let vectors = (0..depth).step_by(S::LANES);
             vectors.fold(0, |steps, k| (0..rows).fold(steps, |steps, r| steps | nonzero(r * a_row + k) << k))
