@@ -122,6 +122,7 @@ pub struct Trainer<'a> {
     batch_labels: Vec<u8>,
     /// The numbers of the training images, in the order of the epoch.
     order: Vec<usize>,
+    threads: Threads,
     shuffle: Rng,
     dropout: Option<Dropout>,
     /// Iterations done.
@@ -142,13 +143,11 @@ impl<'a> Trainer<'a> {
         let network = Network::new(&widths, activation, initialisation, &mut rng(Purpose::Initialisation), kernel);
         let Images { rows, columns, .. } = set.images;
         let deformer = |deformation| Deformer::new(deformation, config.seed, kernel, rows, columns);
+        let products = widths.windows(2).map(|pair| 2 * config.batch_size * pair[0] * pair[1]);
+        let is_wide = products.max().is_some_and(|operations| kernel.shares(operations));
         let deformed = match config.deformation {
             None => None,
-            Some(deformation) => {
-                let products = widths.windows(2).map(|pair| 2 * config.batch_size * pair[0] * pair[1]);
-                let is_wide = products.max().is_some_and(|operations| kernel.shares(operations));
-                Some(Deformed::new(deformer(deformation)?, &set.images, !is_wide))
-            }
+            Some(deformation) => Some(Deformed::new(deformer(deformation)?, &set.images, !is_wide)),
         };
         let velocity = |pair: &[usize]| Linear::zeros(pair[0], pair[1]);
         Ok(Trainer {
@@ -160,6 +159,7 @@ impl<'a> Trainer<'a> {
             network,
             batch_labels: Vec::with_capacity(config.batch_size),
             order: (0..set.labels.len()).collect(),
+            threads: Threads::new(if is_wide { kernel.threads() } else { 1 }),
             shuffle: rng(Purpose::Shuffle),
             dropout: (p > 0.0).then(|| Dropout { p, after_activation, rng: rng(Purpose::Dropout) }),
             iteration: 0,
@@ -189,7 +189,7 @@ impl<'a> Trainer<'a> {
     /// [`Trainer::epoch`] with these training images, deformed or not.
     fn batches(&mut self, images: &Images, mut progress: impl FnMut(usize) -> Result<()>) -> Result<(f32, f64, f64)> {
         let Config { batch_size, epochs, learning_rate, weight_decay, momentum, loss, schedule, .. } = *self.config;
-        let count = self.order.len();
+        let (count, kernel) = (self.order.len(), self.network.kernel);
         let iterations = count.div_ceil(batch_size);
         let (mut rate, mut total_loss, mut correct, mut done) = (0.0, 0.0, 0, 0);
         self.shuffle.shuffle(&mut self.order);
@@ -205,12 +205,57 @@ impl<'a> Trainer<'a> {
             let decay = if self.decay < LEAST_DECAY { 0.0 } else { mem::take(&mut self.decay) as f32 };
             let step = Step { learning_rate: rate, decay, momentum };
             let (labels, dropout) = (&self.batch_labels, self.dropout.as_mut());
+            let start = Instant::now();
+            self.network.kernel = kernel.on_threads(self.threads.next());
             let batch = self.network.train(&mut self.buffers, labels, loss, dropout, step, &mut self.velocities);
+            self.threads.took(start.elapsed().as_secs_f64());
             (total_loss, correct) = (total_loss + batch.0, correct + batch.1);
             self.iteration += 1;
             progress(done)?;
         }
+        self.network.kernel = kernel;
         Ok((rate, total_loss / count as f64, correct as f64 / count as f64))
+    }
+}
+
+/// On how many threads an iteration runs. Another program may want a core too, and then all threads wait for the one that
+/// shares it: so now and then a few iterations are timed on all threads and a few on one, and the faster is kept to.
+struct Threads {
+    most: usize,
+    all_pay: bool,
+    /// Iterations since the last such trial began.
+    done: usize,
+    /// What the iterations of the trial took, on all threads and on one.
+    seconds: [f64; 2],
+}
+
+impl Threads {
+    /// Iterations of a trial on all threads, and as many on one.
+    const TRIAL: usize = 8;
+    /// Iterations from one trial to the next.
+    const PERIOD: usize = 32 * Threads::TRIAL;
+
+    fn new(most: usize) -> Self {
+        // The first few iterations are in no trial: they find cold caches.
+        Threads { most, all_pay: true, done: Threads::PERIOD - Threads::TRIAL, seconds: [0.0; 2] }
+    }
+
+    fn next(&self) -> usize {
+        let all = [true, false].get(self.done / Threads::TRIAL).unwrap_or(&self.all_pay);
+        if *all { self.most } else { 1 }
+    }
+
+    fn took(&mut self, seconds: f64) {
+        if let Some(sum) = self.seconds.get_mut(self.done / Threads::TRIAL) {
+            *sum += seconds;
+        }
+        self.done += 1;
+        if self.done == 2 * Threads::TRIAL {
+            self.all_pay = self.seconds[0] < self.seconds[1];
+        }
+        if self.done == Threads::PERIOD {
+            (self.done, self.seconds) = (0, [0.0; 2]);
+        }
     }
 }
 

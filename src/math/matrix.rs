@@ -145,31 +145,51 @@ pub fn matmul_sparse_transposed_a(kernel: Kernel, a: &Matrix, b: &Matrix, beta: 
 
 /// `C ← β·C + A·Bᵀ` with `A: m × k`, `B: n × k`, `C: m × n`; `scratch` takes `Bᵀ`.
 pub fn matmul_transposed_b(kernel: Kernel, a: &Matrix, b: &Matrix, beta: f32, c: &mut Matrix, scratch: &mut Matrix) {
-    transpose(b, scratch);
+    transpose(kernel, b, scratch);
     matmul(kernel, a, scratch, beta, c);
 }
 
+/// Moving a number takes as long as so many floating-point operations of a product.
+const MOVE: usize = 64;
+
 /// `to ← fromᵀ`; `to` takes that shape.
-pub fn transpose(from: &Matrix, to: &mut Matrix) {
+pub fn transpose(kernel: Kernel, from: &Matrix, to: &mut Matrix) {
     let (rows, columns) = (from.rows, from.columns);
     to.reshape(columns, rows);
-    let (from, to) = (from.data(), to.data_mut());
-    let (row_end, column_end) = (rows - rows % 4, columns - columns % 4);
+    match kernel.shares(MOVE * rows * columns) {
+        false => transpose_strips(from.data(), columns, 0, to.data_mut(), rows),
+        true => transpose_together(kernel, from, to),
+    }
+}
+
+#[cold]
+fn transpose_together(kernel: Kernel, from: &Matrix, to: &mut Matrix) {
+    let (rows, columns) = (from.rows, from.columns);
+    let parts = to.data_mut().chunks_mut(64 * rows).zip((0..).step_by(64));
+    kernel.each(parts, |(to, first)| transpose_strips(from.data(), columns, first, to, rows));
+}
+
+/// `to ←` the transpose of the columns of `from` from `first` on, as many as `to` has rows.
+#[inline(always)]
+fn transpose_strips(from: &[f32], columns: usize, first: usize, to: &mut [f32], rows: usize) {
     // chunks_exact takes no zero; without a row or a column there is nothing to do.
-    for (j, strip) in to.chunks_exact_mut(4 * rows.max(1)).enumerate() {
+    let mut strips = to.chunks_exact_mut(4 * rows.max(1));
+    for (strip, j) in (&mut strips).zip((first..).step_by(4)) {
         // Four rows of the result side by side, each written from left to right.
         let mut strip = strip.chunks_exact_mut(rows);
-        let mut strip: [&mut [[f32; 4]]; 4] = from_fn(|_| strip.next().unwrap_or_default().as_chunks_mut().0);
+        let mut strip: [&mut [f32]; 4] = from_fn(|_| strip.next().unwrap_or_default());
+        let mut blocks = strip.each_mut().map(|row| row.as_chunks_mut().0);
         for (i, block) in from.chunks_exact(4 * columns).enumerate() {
-            let block = transpose_block(from_fn(|r| from_fn(|c| block[r * columns + 4 * j..][..4][c])));
-            for (row, values) in strip.iter_mut().zip(block) {
+            let block = transpose_block(from_fn(|r| from_fn(|c| block[r * columns + j..][..4][c])));
+            for (row, values) in blocks.iter_mut().zip(block) {
                 row[i] = values;
             }
         }
     }
+    let (row_end, column_end) = (rows - rows % 4, to.len() / rows.max(1) / 4 * 4);
     for i in 0..rows {
-        for j in if i < row_end { column_end } else { 0 }..columns {
-            to[j * rows + i] = from[i * columns + j];
+        for j in if i < row_end { column_end } else { 0 }..to.len() / rows {
+            to[j * rows + i] = from[i * columns + first + j];
         }
     }
 }
@@ -180,27 +200,42 @@ pub fn transpose(from: &Matrix, to: &mut Matrix) {
 /// If `sum` does not have a number for each column.
 pub fn sum_rows(kernel: Kernel, a: &Matrix, sum: &mut [f32]) {
     assert_eq!(sum.len(), a.columns);
-    kernel.run(SumRows(a, sum));
+    match kernel.shares(MOVE * a.rows * a.columns) {
+        false => kernel.run(SumRows::<false> { a, first: 0, sum }),
+        true => sum_rows_together(kernel, a, sum),
+    }
 }
 
-struct SumRows<'a>(&'a Matrix, &'a mut [f32]);
+#[cold]
+fn sum_rows_together(kernel: Kernel, a: &Matrix, sum: &mut [f32]) {
+    let part = a.columns.div_ceil(2 * kernel.threads());
+    kernel.each(sum.chunks_mut(part).enumerate(), |(i, sum)| kernel.run(SumRows::<true> { a, first: i * part, sum }));
+}
 
-impl Operation for SumRows<'_> {
+/// The sums of all columns, or of a part of them from `first` on, as many as there are in `sum`.
+struct SumRows<'a, const PART: bool> {
+    a: &'a Matrix,
+    first: usize,
+    sum: &'a mut [f32],
+}
+
+impl<const PART: bool> Operation for SumRows<'_, PART> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(self) {
-        let SumRows(a, sum) = self;
+        let SumRows { a, first, sum } = self;
+        let first = if PART { first } else { 0 }; // a constant for the compiler
         sum.fill(0.0);
         // Two rows at a time, so that the sum is read and written half as often.
-        let columns = sum.len().max(1); // chunks_exact takes no zero
+        let columns = a.columns.max(1); // chunks_exact takes no zero
         let mut pairs = a.data().chunks_exact(2 * columns);
         for pair in &mut pairs {
             let (a, b) = pair.split_at(columns);
-            for ((sum, a), b) in sum.iter_mut().zip(a).zip(b) {
+            for ((sum, a), b) in sum.iter_mut().zip(&a[first..]).zip(&b[first..]) {
                 *sum += a + b;
             }
         }
-        for (sum, x) in sum.iter_mut().zip(pairs.remainder()) {
+        for (sum, x) in sum.iter_mut().zip(pairs.remainder().get(first..).unwrap_or_default()) {
             *sum += x;
         }
     }

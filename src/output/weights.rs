@@ -59,7 +59,7 @@ pub fn encode(network: &Network, image_size: (usize, usize), metadata: &[(String
     };
     let mut transposed = Matrix::default();
     for (l, Linear { weight, bias }) in network.layers.iter().enumerate() {
-        transpose(weight, &mut transposed);
+        transpose(network.kernel, weight, &mut transposed);
         add(format!("{}.weight", 2 * l), &[weight.columns(), weight.rows()], transposed.data());
         add(format!("{}.bias", 2 * l), &[bias.len()], bias);
     }
@@ -91,7 +91,7 @@ pub fn decode(path: &Path, mut input: impl Read, kernel: Kernel) -> Result<Model
     let header = read_header(path, &mut input)?;
     let (metadata, tensors) = parse_header(path, &header)?;
     let numbers = read_numbers(path, &mut input, &tensors)?;
-    let layers = layers(path, tensors, &numbers)?;
+    let layers = layers(path, tensors, &numbers, kernel)?;
     let image_size = image_size(path, &metadata, layers[0].weight.rows())?;
     Ok(Model { network: Network { layers, activation: activation(path, &metadata)?, kernel }, image_size })
 }
@@ -181,7 +181,7 @@ fn read_numbers(path: &Path, input: &mut impl Read, tensors: &Tensors) -> Result
 }
 
 /// The layers, whose weights and biases must be all there is and fit together.
-fn layers(path: &Path, mut tensors: Tensors, numbers: &[u8]) -> Result<Vec<Linear>> {
+fn layers(path: &Path, mut tensors: Tensors, numbers: &[u8], kernel: Kernel) -> Result<Vec<Linear>> {
     let mut layers: Vec<Linear> = Vec::new();
     while layers.is_empty() || !tensors.is_empty() {
         let l = 2 * layers.len();
@@ -210,7 +210,7 @@ fn layers(path: &Path, mut tensors: Tensors, numbers: &[u8]) -> Result<Vec<Linea
         let fan_in = before.map_or("fan_in".into(), |units| units.to_string());
         ensure(path, fits, found, format!("[fan_out, {fan_in}] and [fan_out], each at least 1"), RIGHT_FILE)?;
         let mut weight = Matrix::default();
-        transpose(&Matrix::from_rows(shape[0], shape[1], &weights), &mut weight);
+        transpose(kernel, &Matrix::from_rows(shape[0], shape[1], &weights), &mut weight);
         layers.push(Linear { weight, bias });
     }
     let classes = layers[layers.len() - 1].bias.len();

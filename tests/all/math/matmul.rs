@@ -171,9 +171,9 @@ proptest! {
     fn transpose_moves_every_number((rows, columns) in (0..40usize, 0..40usize), seed in any::<u64>()) {
         let from = special_matrix(rows, columns, seed, 10.0);
         let (mut to, mut back) = (random_matrix(2, 3, 1), Matrix::default());
-        transpose(&from, &mut to);
+        transpose(Kernel::best(), &from, &mut to);
         assert_same("transpose", &to, &naive_transpose(&from));
-        transpose(&to, &mut back);
+        transpose(Kernel::best(), &to, &mut back);
         assert_same("transposed back", &back, &from);
     }
 }
@@ -259,7 +259,7 @@ fn threads_change_no_bit() {
                 matmul_sparse(kernel, &a, &b, 0.5, sparse);
                 matmul_sparse_transposed_a(kernel, &a_transposed, &b, 0.5, &random_matrix(1, n, 4), sparse_by_a);
                 let (mut transposed, mut sum) = (Matrix::default(), Matrix::zeros(1, n));
-                transpose(&b, &mut transposed);
+                transpose(kernel, &b, &mut transposed);
                 sum_rows(kernel, &b, sum.data_mut());
                 products.into_iter().chain([transposed, sum]).collect::<Vec<_>>()
             };
