@@ -67,8 +67,8 @@ pub fn html(
         ("examples", array(examples.iter().map(|row| array(row.iter().map(|image| quote(&base64(image))))))),
     ];
     let room = MOST_DATA.saturating_sub(members.iter().map(|(_, value)| value.len()).sum());
-    let weights = Some(base64(weights)).filter(|text| text.len() <= room).unwrap_or_default();
-    members.push(("weights", quote(&weights)));
+    let fits = weights.len().div_ceil(3) * 4 <= room;
+    members.push(("weights", quote(&base64(if fits { weights } else { b"" }))));
     let data: Vec<String> = members.iter().map(|(name, value)| format!("\"{name}\":{value}")).collect();
     // No `<` of a text may end the script element.
     fill(curves, &format!("{{{}}}", data.join(",")).replace('<', "\\u003c"))
