@@ -109,7 +109,8 @@ pub fn best() -> Config {
 
 /// [`best`] for 1.29 million weights.
 fn wide() -> Config {
-    Config { hidden_layers: vec![1000, 500], learning_rate: 0.01, batch_size: 32, epochs: 300, ..best() }
+    let hidden_layers = vec![1000, 500];
+    Config { hidden_layers, learning_rate: 0.01, weight_decay: 1e-3, batch_size: 32, epochs: 600, ..best() }
 }
 
 fn deformed(config: Config) -> Config {
