@@ -102,7 +102,7 @@ pub fn best() -> Config {
         schedule: Cosine,
         learning_rate: 0.006,
         weight_decay: 1e-4,
-        epochs: 130,
+        epochs: 120,
         ..Config::default()
     })
 }

@@ -51,7 +51,8 @@ fn learning_rates() {
 #[test]
 #[ignore = "an hour and a half of training; writes results/trials.csv"]
 fn trials() {
-    let (best, wide, usual) = (config("best"), config("wide"), Deformation::default());
+    let best = Config { epochs: 130, ..config("best") };
+    let (wide, usual) = (config("wide"), Deformation::default());
     let deformed = |deformation| Config { deformation: Some(deformation), ..best.clone() };
     let scaled = |by: f32| {
         let Deformation { rotation, scale, shear, shift, elastic, smoothness } = usual;
