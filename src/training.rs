@@ -205,10 +205,10 @@ impl<'a> Trainer<'a> {
             let decay = if self.decay < LEAST_DECAY { 0.0 } else { mem::take(&mut self.decay) as f32 };
             let step = Step { learning_rate: rate, decay, momentum };
             let (labels, dropout) = (&self.batch_labels, self.dropout.as_mut());
-            let start = Instant::now();
-            self.network.kernel = kernel.on_threads(self.threads.next());
-            let batch = self.network.train(&mut self.buffers, labels, loss, dropout, step, &mut self.velocities);
-            self.threads.took(start.elapsed().as_secs_f64());
+            let batch = self.threads.run(|threads| {
+                self.network.kernel = kernel.on_threads(threads);
+                self.network.train(&mut self.buffers, labels, loss, dropout, step, &mut self.velocities)
+            });
             (total_loss, correct) = (total_loss + batch.0, correct + batch.1);
             self.iteration += 1;
             progress(done)?;
@@ -240,14 +240,16 @@ impl Threads {
         Threads { most, all_pay: true, done: Threads::PERIOD - Threads::TRIAL, seconds: [0.0; 2] }
     }
 
-    fn next(&self) -> usize {
-        let all = [true, false].get(self.done / Threads::TRIAL).unwrap_or(&self.all_pay);
-        if *all { self.most } else { 1 }
-    }
-
-    fn took(&mut self, seconds: f64) {
-        if let Some(sum) = self.seconds.get_mut(self.done / Threads::TRIAL) {
-            *sum += seconds;
+    fn run<T>(&mut self, iteration: impl FnOnce(usize) -> T) -> T {
+        if self.most == 1 {
+            return iteration(1);
+        }
+        let trial = self.done / Threads::TRIAL;
+        let all = *[true, false].get(trial).unwrap_or(&self.all_pay);
+        let start = Instant::now();
+        let result = iteration(if all { self.most } else { 1 });
+        if let Some(sum) = self.seconds.get_mut(trial) {
+            *sum += start.elapsed().as_secs_f64();
         }
         self.done += 1;
         if self.done == 2 * Threads::TRIAL {
@@ -256,6 +258,7 @@ impl Threads {
         if self.done == Threads::PERIOD {
             (self.done, self.seconds) = (0, [0.0; 2]);
         }
+        result
     }
 }
 

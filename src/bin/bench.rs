@@ -113,7 +113,7 @@ impl Bench {
         mut work: impl FnMut(Kernel) -> f64,
         unit: &str,
         figure: impl Fn(f64, f64) -> f64,
-    ) -> Result<()> {
+    ) -> Result<[f64; 3]> {
         let kernel = self.kernel;
         let rate = |work: &mut dyn FnMut(Kernel) -> f64| {
             let start = Instant::now();
@@ -135,7 +135,8 @@ impl Bench {
             shares.push(100.0 * operations / seconds / ((before + after) / 2.0));
         }
         let (figures, shares) = (quartiles(figures), quartiles(shares));
-        self.line(name, figures, unit, Some(shares[1]).filter(|share| *share >= 0.1))
+        self.line(name, figures, unit, Some(shares[1]).filter(|share| *share >= 0.1))?;
+        Ok(figures)
     }
 
     /// Prints the median of `figures` and, in percent, its `share` of the peak.
@@ -199,7 +200,7 @@ impl Bench {
             }
             operations
         };
-        self.row("first layer backward, digits", 100, backward, "GFLOP/s", gigaflops)
+        self.row("first layer backward, digits", 100, backward, "GFLOP/s", gigaflops).map(|_| ())
     }
 
     fn training(&mut self) -> Result<()> {
@@ -230,8 +231,8 @@ impl Bench {
         without_zeros(&mut random.images);
         let wide = Config { hidden_layers: vec![1000, 500], batch_size: 128, ..config.clone() };
         let (kernel, on_all_cores) = (self.kernel, self.kernel.on_threads(session::threads()));
-        self.epoch("training epoch", &config, &data.train, kernel, "s")?;
-        self.epoch("training", &config, &data.train, kernel, "images/s")?;
+        let [low, median, high] = self.epoch("training epoch", &config, &data.train, kernel, "s")?;
+        self.line("training", [high, median, low].map(|seconds| images.len() as f64 / seconds), "images/s", None)?;
         self.epoch("training, no pixel is 0", &config, &random, kernel, "images/s")?;
         self.epoch("training 1000-500, batch 128", &wide, test, kernel, "images/s")?;
         self.epoch("training 1000-500, all cores", &wide, test, on_all_cores, "images/s")?;
@@ -255,11 +256,11 @@ impl Bench {
             }
             1000.0 * forward
         };
-        self.row("evaluation one at a time", 20, singly, "images/s", rate)
+        self.row("evaluation one at a time", 20, singly, "images/s", rate).map(|_| ())
     }
 
     /// Times epochs of training on `set`: forward, weight gradient and, but for the first layer, input gradient.
-    fn epoch(&mut self, name: &str, config: &Config, set: &Dataset, kernel: Kernel, unit: &str) -> Result<()> {
+    fn epoch(&mut self, name: &str, config: &Config, set: &Dataset, kernel: Kernel, unit: &str) -> Result<[f64; 3]> {
         let mut trainer = Trainer::new(config, set, kernel)?;
         let forward = |layer: &Linear| 2.0 * layer.weight.data().len() as f64;
         let layers = &trainer.network.layers;
@@ -272,8 +273,9 @@ impl Bench {
             }
             operations
         };
-        self.row(name, EPOCHS, epoch, unit, |seconds, _| if unit == "s" { seconds } else { images / seconds })?;
-        failed
+        let figure = |seconds, _| if unit == "s" { seconds } else { images / seconds };
+        let figures = self.row(name, EPOCHS, epoch, unit, figure)?;
+        failed.map(|()| figures)
     }
 }
 

@@ -211,6 +211,7 @@ struct Panel<'a> {
     /// How far apart the rows of `A` are in memory.
     a_row: usize,
     a_column: usize,
+    /// How many blocks are taken at once.
     blocks: usize,
     /// A bit for each step of `k` to take, in each of the blocks.
     steps: u64,
@@ -294,10 +295,9 @@ impl Panel<'_> {
         first: usize,
         columns: Range<usize>,
     ) {
-        let Panel { a, a_row, a_column, steps, b, beta, row, ref mut c, n, .. } = *self;
+        let Panel { a, a_row, a_column, blocks, steps, b, strip, beta, row, ref mut c, n, .. } = *self;
         let width = VECTORS * S::LANES;
-        let (b_row, strip, blocks) =
-            if PACKED { (2 * S::LANES, self.strip, self.blocks) } else { (n, 2 * S::LANES, 1) };
+        let b_row = if PACKED { 2 * S::LANES } else { n };
         let last = columns.len().wrapping_sub(width - S::LANES); // columns in the last vector of a narrow tile
         assert!(!NARROW || last <= S::LANES);
         let end = columns.start + columns.len().next_multiple_of(width);
