@@ -38,7 +38,7 @@ pub struct Buffers {
     pub probabilities: Matrix,
     /// ∂L/∂Z of the layer at hand, and of the one before.
     gradients: [Matrix; 2],
-    scratch: Matrix,
+    scratch: [Matrix; 2],
 }
 
 /// What one hidden layer makes of a batch, each `batch × fan_out`.
@@ -147,13 +147,13 @@ impl Network {
     /// the kernel's threads.
     pub fn predict(&self, images: &Images) -> Matrix {
         let mut probabilities = Matrix::zeros(images.len(), self.classes());
-        let part = images.len().div_ceil(4 * self.kernel.threads()).next_multiple_of(EVALUATION_BATCH);
-        let parts = probabilities.data_mut().chunks_mut(part * self.classes()).enumerate();
-        self.kernel.each(parts, |(i, rows)| {
-            let (mut start, mut buffers) = (i * part, self.buffers());
+        let part = self.kernel.share(images.len(), EVALUATION_BATCH);
+        let parts = probabilities.data_mut().chunks_mut(part * self.classes()).zip((0..).step_by(part));
+        self.kernel.each(parts, |(rows, mut start)| {
+            let mut buffers = self.buffers();
             for rows in rows.chunks_mut(EVALUATION_BATCH * self.classes()) {
                 let end = start + rows.len() / self.classes();
-                gather(images, start..end, &mut buffers.pixels);
+                gather(self.kernel, images, start..end, &mut buffers.pixels);
                 self.forward(&mut buffers, None);
                 rows.copy_from_slice(buffers.probabilities.data());
                 start = end;

@@ -195,7 +195,7 @@ impl<'a> Trainer<'a> {
         self.shuffle.shuffle(&mut self.order);
         for batch in self.order.chunks(batch_size) {
             done += batch.len();
-            gather(images, batch.iter().copied(), &mut self.buffers.pixels);
+            gather(kernel, images, batch.iter().copied(), &mut self.buffers.pixels);
             images.prefetch(self.order[done..].iter().take(batch_size).copied());
             self.batch_labels.clear();
             self.batch_labels.extend(batch.iter().map(|&i| self.set.labels[i]));
@@ -219,45 +219,44 @@ impl<'a> Trainer<'a> {
 }
 
 /// On how many threads an iteration runs. Another program may want a core too, and then all threads wait for the one that
-/// shares it: so now and then a few iterations are timed on all threads and a few on one, and the faster is kept to.
+/// shares it: so now and then a few iterations run on all threads and on one in turn, and what is faster is kept to.
 struct Threads {
     most: usize,
     all_pay: bool,
     /// Iterations since the last such trial began.
     done: usize,
-    /// What the iterations of the trial took, on all threads and on one.
-    seconds: [f64; 2],
+    /// What the iteration before took.
+    seconds: f64,
+    /// How many pairs of iterations of the trial were faster on all threads.
+    faster: usize,
 }
 
 impl Threads {
-    /// Iterations of a trial on all threads, and as many on one.
+    /// Pairs of iterations in a trial: more than a short disturbance can turn.
     const TRIAL: usize = 8;
     /// Iterations from one trial to the next.
     const PERIOD: usize = 32 * Threads::TRIAL;
 
     fn new(most: usize) -> Self {
         // The first few iterations are in no trial: they find cold caches.
-        Threads { most, all_pay: true, done: Threads::PERIOD - Threads::TRIAL, seconds: [0.0; 2] }
+        Threads { most, all_pay: true, done: Threads::PERIOD - Threads::TRIAL, seconds: 0.0, faster: 0 }
     }
 
     fn run<T>(&mut self, iteration: impl FnOnce(usize) -> T) -> T {
         if self.most == 1 {
             return iteration(1);
         }
-        let trial = self.done / Threads::TRIAL;
-        let all = *[true, false].get(trial).unwrap_or(&self.all_pay);
+        let is_trial = self.done < 2 * Threads::TRIAL;
+        let all = if is_trial { self.done.is_multiple_of(2) } else { self.all_pay };
         let start = Instant::now();
         let result = iteration(if all { self.most } else { 1 });
-        if let Some(sum) = self.seconds.get_mut(trial) {
-            *sum += start.elapsed().as_secs_f64();
-        }
+        let before = mem::replace(&mut self.seconds, start.elapsed().as_secs_f64());
+        self.faster += usize::from(is_trial && !all && before < self.seconds);
         self.done += 1;
         if self.done == 2 * Threads::TRIAL {
-            self.all_pay = self.seconds[0] < self.seconds[1];
+            self.all_pay = mem::take(&mut self.faster) > Threads::TRIAL / 2;
         }
-        if self.done == Threads::PERIOD {
-            (self.done, self.seconds) = (0, [0.0; 2]);
-        }
+        self.done %= Threads::PERIOD;
         result
     }
 }

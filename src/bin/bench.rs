@@ -57,8 +57,9 @@ fn train(layers: &str, batch_size: &str, images: &str, with_zeros: bool) -> Resu
     let whole =
         |text: &str| text.parse().map_err(|_| Error::new("bench", format!("{text:?}"), USAGE, "use whole numbers"));
     let hidden_layers = layers.split(',').map(whole).collect::<Result<_>>()?;
-    let config =
-        Config { hidden_layers, batch_size: whole(batch_size)?, schedule: Schedule::Constant, ..Config::default() };
+    let (batch_size, schedule) = (whole(batch_size)?, Schedule::Constant);
+    let learning_rate = 0.02 * 16.0 / batch_size as f32; // as the others do
+    let config = Config { hidden_layers, batch_size, learning_rate, schedule, ..Config::default() };
     let mut set = Data::load(&config.data, config.classes)?.train;
     set.labels.truncate(whole(images)?);
     set.images.pixels.truncate(set.labels.len() * set.images.size());
@@ -148,10 +149,10 @@ impl Bench {
     }
 
     fn products(&mut self) -> Result<()> {
-        type Multiply = fn(Kernel, &Matrix, &Matrix, &mut Matrix, &mut Matrix);
+        type Multiply = fn(Kernel, &Matrix, &Matrix, &mut Matrix, &mut [Matrix; 2]);
         let forward: Multiply = |kernel, a, b, c, _| matmul(kernel, a, b, 0.0, c);
         let weight: Multiply = |kernel, a, b, c, _| matmul_transposed_a(kernel, a, b, 0.0, c);
-        let input: Multiply = |kernel, a, b, c, scratch| matmul_transposed_b(kernel, a, b, 0.0, c, scratch);
+        let input: Multiply = |kernel, a, b, c, scratch| matmul_transposed_b(kernel, a, b, c, scratch);
         let mut products = Vec::new();
         for (fan_in, fan_out) in [(784, 128), (128, 64), (64, 64), (64, 10)] {
             products.push(("forward", forward, 16, fan_in, fan_out));
@@ -167,7 +168,7 @@ impl Bench {
             let (transposed_a, transposed_b) = (name == "weight gradient", name == "input gradient");
             let a = if transposed_a { random(k, m) } else { random(m, k) };
             let b = if transposed_b { random(n, k) } else { random(k, n) };
-            let (mut c, mut scratch) = (Matrix::zeros(m, n), Matrix::default());
+            let (mut c, mut scratch) = (Matrix::zeros(m, n), Default::default());
             let operations = 2.0 * (m * k * n) as f64;
             let times = (2e7 / operations).ceil() as usize;
             let work = |kernel| {
@@ -184,9 +185,9 @@ impl Bench {
     fn first_layer(&mut self, mut layer: Linear, images: &Images, batch_size: usize) -> Result<()> {
         let mut batches = vec![Matrix::default(); 50];
         for (i, batch) in batches.iter_mut().enumerate() {
-            gather(images, i * batch_size..(i + 1) * batch_size, batch);
+            gather(self.kernel, images, i * batch_size..(i + 1) * batch_size, batch);
         }
-        let (mut output, mut scratch, mut none) = (Matrix::default(), Matrix::default(), Matrix::default());
+        let (mut output, mut none, mut scratch) = (Matrix::default(), Matrix::default(), Default::default());
         let operations = 2.0 * (batches.len() * batch_size * layer.weight.data().len()) as f64;
         let forward = |kernel| {
             batches.iter().for_each(|p| layer.forward(kernel, Input::Pixels(p), &mut output, &mut scratch));
@@ -251,7 +252,7 @@ impl Bench {
         let mut buffers = network.buffers();
         let singly = |_| {
             for i in 0..1000 {
-                gather(images, [i].into_iter(), &mut buffers.pixels);
+                gather(network.kernel, images, [i].into_iter(), &mut buffers.pixels);
                 network.forward(&mut buffers, None);
             }
             1000.0 * forward

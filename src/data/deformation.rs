@@ -176,13 +176,13 @@ impl Deformer {
         (0..images.len().min(10)).map(row).collect()
     }
 
-    /// `deformed ←` all `images` as they are in `epoch`, on that many threads.
-    fn deform_all(&self, threads: usize, epoch: usize, images: &Images, deformed: &mut Images) {
-        let (size, part) = (images.size(), images.len().div_ceil(4 * threads));
-        let parts = deformed.pixels.chunks_mut(part * size).enumerate();
-        self.kernel.on_threads(threads).each(parts, |(i, pixels)| {
+    /// `deformed ←` all `images` as they are in `epoch`, on the threads of `kernel`.
+    fn deform_all(&self, kernel: Kernel, epoch: usize, images: &Images, deformed: &mut Images) {
+        let (size, part) = (images.size(), kernel.share(images.len(), 1));
+        let parts = deformed.pixels.chunks_mut(part * size).zip((0..).step_by(part));
+        kernel.each(parts, |(pixels, first)| {
             let mut deformer = self.clone();
-            for (number, deformed) in (i * part..).zip(pixels.chunks_exact_mut(size)) {
+            for (number, deformed) in (first..).zip(pixels.chunks_exact_mut(size)) {
                 deformer.deform(epoch, number, images.image(number), deformed);
             }
         });
@@ -215,12 +215,12 @@ impl Deformed {
         match next {
             Some((next, made)) if *made == Some(epoch) => mem::swap(now, next),
             // The first, or the system had no thread to give, or it is always so.
-            _ => deformer.deform_all(deformer.kernel.threads(), epoch, images, now),
+            _ => deformer.deform_all(deformer.kernel, epoch, images, now),
         }
         thread::scope(|scope| {
             if let Some((next, made)) = next.as_mut().filter(|_| !is_last) {
                 let make_next = || {
-                    deformer.deform_all(1, epoch + 1, images, next);
+                    deformer.deform_all(deformer.kernel.on_threads(1), epoch + 1, images, next);
                     *made = Some(epoch + 1);
                 };
                 thread::Builder::new().spawn_scoped(scope, make_next).ok();

@@ -85,6 +85,17 @@ impl Kernel {
         self.threads > 1 && operations >= WORTH_SHARING
     }
 
+    /// The same kernel, on one thread if work of so many floating-point operations is not worth more.
+    pub fn for_work(self, operations: usize) -> Kernel {
+        if self.shares(operations) { self } else { self.on_threads(1) }
+    }
+
+    /// How many of `count` items a thread takes at a time: all, if there is one thread; or a multiple of `multiple`, several
+    /// times fewer than its share, since threads may not be equally fast.
+    pub fn share(self, count: usize, multiple: usize) -> usize {
+        if self.threads == 1 { count.max(1) } else { count.div_ceil(4 * self.threads).next_multiple_of(multiple) }
+    }
+
     /// Does `work` on each of `items`, in any order, on the kernel's threads. A thread takes an item when it is free, so one
     /// that does not get its core holds up no more than the item that it has.
     pub fn each<T>(self, items: impl Iterator<Item = T> + Send, work: impl Fn(T) + Sync) {

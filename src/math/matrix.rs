@@ -7,7 +7,7 @@ use crate::math::kernel::{Kernel, Operation, Simd, transpose_block};
 
 /// The bytes of a cache line, which is also the widest vector.
 pub(crate) const LINE: usize = 64;
-const LINE_NUMBERS: usize = LINE / size_of::<f32>();
+pub(crate) const LINE_NUMBERS: usize = LINE / size_of::<f32>();
 
 /// A matrix of `rows × columns`, row after row in one flat vector.
 ///
@@ -143,10 +143,24 @@ pub fn matmul_sparse_transposed_a(kernel: Kernel, a: &Matrix, b: &Matrix, beta: 
     Product { a, transpose_a: true, skip_zeros: true, b, beta, row: Some(row) }.write_to(kernel, c);
 }
 
-/// `C ← β·C + A·Bᵀ` with `A: m × k`, `B: n × k`, `C: m × n`; `scratch` takes `Bᵀ`.
-pub fn matmul_transposed_b(kernel: Kernel, a: &Matrix, b: &Matrix, beta: f32, c: &mut Matrix, scratch: &mut Matrix) {
-    transpose(kernel, b, scratch);
-    matmul(kernel, a, scratch, beta, c);
+/// `C ← A·Bᵀ` with `A: m × k`, `B: n × k`; C takes the shape `m × n`. As `Cᵀ = B·Aᵀ` where B is the larger, as the weights
+/// of a layer are beside the numbers of a batch. `scratch` takes what is transposed.
+pub fn matmul_transposed_b(kernel: Kernel, a: &Matrix, b: &Matrix, c: &mut Matrix, scratch: &mut [Matrix; 2]) {
+    let [transposed, c_transposed] = scratch;
+    let zeros = |rows, columns, c: &mut Matrix| {
+        c.reshape(rows, columns);
+        c.data_mut().fill(0.0);
+    };
+    if b.data().len() < a.data().len() + a.rows * b.rows {
+        transpose(kernel, b, transposed);
+        zeros(a.rows, b.rows, c);
+        matmul(kernel, a, transposed, 1.0, c);
+    } else {
+        transpose(kernel, a, transposed);
+        zeros(b.rows, a.rows, c_transposed);
+        matmul(kernel, b, transposed, 1.0, c_transposed);
+        transpose(kernel, c_transposed, c);
+    }
 }
 
 /// Moving a number takes as long as so many floating-point operations of a product.
@@ -156,16 +170,9 @@ const MOVE: usize = 64;
 pub fn transpose(kernel: Kernel, from: &Matrix, to: &mut Matrix) {
     let (rows, columns) = (from.rows, from.columns);
     to.reshape(columns, rows);
-    match kernel.shares(MOVE * rows * columns) {
-        false => transpose_strips(from.data(), columns, 0, to.data_mut(), rows),
-        true => transpose_together(kernel, from, to),
-    }
-}
-
-#[cold]
-fn transpose_together(kernel: Kernel, from: &Matrix, to: &mut Matrix) {
-    let (rows, columns) = (from.rows, from.columns);
-    let parts = to.data_mut().chunks_mut(64 * rows).zip((0..).step_by(64));
+    let kernel = kernel.for_work(MOVE * rows * columns);
+    let part = kernel.share(columns, 64);
+    let parts = to.data_mut().chunks_mut((part * rows).max(1)).zip((0..).step_by(part));
     kernel.each(parts, |(to, first)| transpose_strips(from.data(), columns, first, to, rows));
 }
 
@@ -200,31 +207,24 @@ fn transpose_strips(from: &[f32], columns: usize, first: usize, to: &mut [f32], 
 /// If `sum` does not have a number for each column.
 pub fn sum_rows(kernel: Kernel, a: &Matrix, sum: &mut [f32]) {
     assert_eq!(sum.len(), a.columns);
-    match kernel.shares(MOVE * a.rows * a.columns) {
-        false => kernel.run(SumRows::<false> { a, first: 0, sum }),
-        true => sum_rows_together(kernel, a, sum),
-    }
+    let kernel = kernel.for_work(MOVE * a.rows * a.columns);
+    let part = kernel.share(a.columns, LINE_NUMBERS);
+    let parts = sum.chunks_mut(part).zip((0..).step_by(part));
+    kernel.each(parts, |(sum, first)| kernel.run(SumRows { a, first, sum }));
 }
 
-#[cold]
-fn sum_rows_together(kernel: Kernel, a: &Matrix, sum: &mut [f32]) {
-    let part = a.columns.div_ceil(2 * kernel.threads());
-    kernel.each(sum.chunks_mut(part).enumerate(), |(i, sum)| kernel.run(SumRows::<true> { a, first: i * part, sum }));
-}
-
-/// The sums of all columns, or of a part of them from `first` on, as many as there are in `sum`.
-struct SumRows<'a, const PART: bool> {
+/// The sums of the columns from `first` on, as many as there are in `sum`.
+struct SumRows<'a> {
     a: &'a Matrix,
     first: usize,
     sum: &'a mut [f32],
 }
 
-impl<const PART: bool> Operation for SumRows<'_, PART> {
+impl Operation for SumRows<'_> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(self) {
         let SumRows { a, first, sum } = self;
-        let first = if PART { first } else { 0 }; // a constant for the compiler
         sum.fill(0.0);
         // Two rows at a time, so that the sum is read and written half as often.
         let columns = a.columns.max(1); // chunks_exact takes no zero

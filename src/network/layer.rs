@@ -11,7 +11,7 @@
 //! ```
 
 use crate::data::Images;
-use crate::math::kernel::Kernel;
+use crate::math::kernel::{Kernel, Operation, Simd};
 use crate::math::matrix::{Matrix, matmul, matmul_sparse, matmul_sparse_transposed_a};
 use crate::math::matrix::{matmul_transposed_a, matmul_transposed_b, sum_rows};
 use crate::math::rng::Rng;
@@ -53,10 +53,23 @@ pub enum Input<'a> {
 }
 
 /// `pixels ←` P, the images of those numbers, one a row (`numbers × size`), each pixel as p/255.
-pub fn gather(images: &Images, numbers: impl ExactSizeIterator<Item = usize>, pixels: &mut Matrix) {
+pub fn gather(kernel: Kernel, images: &Images, numbers: impl ExactSizeIterator<Item = usize>, pixels: &mut Matrix) {
     pixels.reshape(numbers.len(), images.size());
     for (row, i) in numbers.enumerate() {
-        for (x, &p) in pixels.row_mut(row).iter_mut().zip(images.image(i)) {
+        kernel.run(Convert { image: images.image(i), pixels: pixels.row_mut(row) });
+    }
+}
+
+struct Convert<'a> {
+    image: &'a [u8],
+    pixels: &'a mut [f32],
+}
+
+impl Operation for Convert<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd>(self) {
+        for (x, &p) in self.pixels.iter_mut().zip(self.image) {
             *x = f32::from(p) * (1.0 / 255.0);
         }
     }
@@ -102,7 +115,7 @@ impl Linear {
     }
 
     /// `output ← X·W + b`, `batch × fan_out`. `scratch` is overwritten.
-    pub fn forward(&self, kernel: Kernel, input: Input, output: &mut Matrix, scratch: &mut Matrix) {
+    pub fn forward(&self, kernel: Kernel, input: Input, output: &mut Matrix, scratch: &mut [Matrix; 2]) {
         let start_from = |row: &[f32], rows: usize, output: &mut Matrix| {
             output.reshape(rows, row.len());
             output.fill_rows(row);
@@ -113,10 +126,11 @@ impl Linear {
                 matmul(kernel, x, &self.weight, 1.0, output);
             }
             Input::Pixels(p) => {
-                scratch.reshape(1, self.bias.len());
-                sum_rows(kernel, &self.weight, scratch.data_mut());
-                scratch.data_mut().iter_mut().zip(&self.bias).for_each(|(sum, b)| *sum = b - 0.5 * *sum);
-                start_from(scratch.data(), p.rows(), output);
+                let [start, _] = scratch;
+                start.reshape(1, self.bias.len());
+                sum_rows(kernel, &self.weight, start.data_mut());
+                start.data_mut().iter_mut().zip(&self.bias).for_each(|(sum, b)| *sum = b - 0.5 * *sum);
+                start_from(start.data(), p.rows(), output);
                 matmul_sparse(kernel, p, &self.weight, 1.0, output);
             }
         }
@@ -138,19 +152,20 @@ impl Linear {
         gradient: &mut Matrix,
         input_gradient: &mut Matrix,
         (step, velocity): (Step, Option<&mut Linear>),
-        scratch: &mut Matrix,
+        scratch: &mut [Matrix; 2],
     ) {
+        kernel.run(DropTiny(gradient.data_mut()));
         if let Input::Activations(_) = input {
-            input_gradient.reshape(gradient.rows(), self.weight.rows());
-            matmul_transposed_b(kernel, gradient, &self.weight, 0.0, input_gradient, scratch);
+            matmul_transposed_b(kernel, gradient, &self.weight, input_gradient, scratch);
         }
-        gradient.data_mut().iter_mut().for_each(|d| *d *= -step.learning_rate);
-        scratch.reshape(1, self.bias.len());
-        sum_rows(kernel, gradient, scratch.data_mut());
+        kernel.run(Scale(-step.learning_rate, gradient.data_mut()));
+        let [sum, _] = scratch;
+        sum.reshape(1, self.bias.len());
+        sum_rows(kernel, gradient, sum.data_mut());
         match velocity {
-            None => self.add(kernel, input, gradient, scratch, 1.0 - step.decay, 1.0),
+            None => self.add(kernel, input, gradient, sum, 1.0 - step.decay, 1.0),
             Some(velocity) => {
-                velocity.add(kernel, input, gradient, scratch, step.momentum, step.momentum);
+                velocity.add(kernel, input, gradient, sum, step.momentum, step.momentum);
                 for (w, v) in self.weight.data_mut().iter_mut().zip(velocity.weight.data()) {
                     *w = (1.0 - step.decay) * *w + v;
                 }
@@ -169,5 +184,30 @@ impl Linear {
                 matmul_sparse_transposed_a(kernel, p, d, beta, sum, &mut self.weight);
             }
         }
+    }
+}
+
+/// Sets to 0 what is too small to change a weight. What comes of such numbers would soon be subnormal, and with these many
+/// processors compute a hundred times as slowly: units that are saturated would bring training to a crawl.
+struct DropTiny<'a>(&'a mut [f32]);
+
+impl Operation for DropTiny<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd>(self) {
+        for x in self.0 {
+            *x = if x.abs() < 1e-24 { 0.0 } else { *x };
+        }
+    }
+}
+
+/// Multiplies each of the numbers by a factor.
+struct Scale<'a>(f32, &'a mut [f32]);
+
+impl Operation for Scale<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd>(self) {
+        self.1.iter_mut().for_each(|x| *x *= self.0);
     }
 }

@@ -38,8 +38,9 @@
 //!                                                              2 2  …
 //! ```
 //!
-//! The copy is cut to half of the second cache by a fourth loop, over blocks of columns. A batch has few rows, for which a
-//! copy would not pay.
+//! The copy is cut to half of the second cache by a fourth loop, over blocks of columns. For a few rows it would not pay. Where
+//! `A` is transposed, the part of it that a panel needs is copied too, so that it does not lie in as many pages as it has
+//! steps.
 //!
 //! # Where the columns end
 //!
@@ -68,9 +69,10 @@
 use std::array::from_fn;
 use std::cell::RefCell;
 use std::ops::Range;
+use std::sync::{Mutex, PoisonError};
 
 use super::{Kernel, Operation, Simd};
-use crate::math::matrix::Matrix;
+use crate::math::matrix::{LINE_NUMBERS, Matrix};
 
 /// `C ← β·C + A·B`, or `Aᵀ·B`; see the head of this file.
 pub(crate) struct Product<'a> {
@@ -92,18 +94,23 @@ const BLOCK: usize = u64::BITS as usize;
 const BLOCKS: usize = 4;
 /// Columns of a packed block of `B`: with all its steps, half of the second cache.
 const BLOCK_COLUMNS: usize = 512;
-/// A block of `B` is packed for at least so many rows of `C`, each of which reads it once.
-const PACKED_ROWS: usize = 256;
+/// A block of `B` is packed for at least so many rows of `C`, a panel of which reads it once.
+const PACKED_ROWS: usize = 96;
 /// And only where `B` has more numbers than this: fewer stay in the nearest caches by themselves.
-const PACKED_NUMBERS: usize = 1 << 16;
+const PACKED_NUMBERS: usize = 1 << 15;
+/// The most rows that a tile has.
+const MOST_ROWS: usize = 8;
 
 thread_local! {
     /// The block of `B` that this thread has packed.
     static PACKED_BLOCK: RefCell<Matrix> = RefCell::default();
+    /// The columns of `C` that this thread computes.
+    static PART: RefCell<Matrix> = RefCell::default();
 }
 
 impl Product<'_> {
-    /// Computes `C`, `m × n`. A thread takes some of its rows at a time: all, if the product is small.
+    /// Computes `C`, `m × n`. Where threads share a large product, each takes some of the rows of `C` at a time; or of its
+    /// columns, where it has more of these: then each reads only its part of `B`.
     pub fn write_to(self, kernel: Kernel, c: &mut Matrix) {
         let Product { a, transpose_a, b, row, .. } = self;
         let (m, n, k) = (c.rows(), c.columns(), b.rows());
@@ -113,67 +120,104 @@ impl Product<'_> {
         if m == 0 || n == 0 {
             return;
         }
-        let threads = if kernel.shares(2 * m * n * k) { kernel.threads() } else { 1 };
-        // Whole tiles; and where there are many rows, more parts than threads, which may not be equally fast.
-        let parts = if threads == 1 || m < 64 * threads { threads } else { 4 * threads };
-        let rows = m.div_ceil(parts).next_multiple_of(8);
-        let parts = c.data_mut().chunks_mut(rows * n).enumerate();
-        let kernel = kernel.on_threads(threads);
-        let packs = rows >= PACKED_ROWS && k * n > PACKED_NUMBERS;
-        kernel.each(parts, |(i, c)| match packs {
-            false => kernel.run(Rows::<false> { product: &self, first: i * rows, c }),
-            true => kernel.run(Rows::<true> { product: &self, first: i * rows, c }),
+        let kernel = kernel.for_work(2 * m * n * k);
+        if kernel.threads() > 1 && m < n.min(k) {
+            return self.columns_in_parts(kernel, c);
+        }
+        let rows = kernel.share(m, 64);
+        let parts = c.data_mut().chunks_mut(rows * n).zip((0..).step_by(rows));
+        kernel.each(parts, |(c, first)| self.part(kernel, first, 0..n, c));
+    }
+
+    #[cold]
+    fn columns_in_parts(&self, kernel: Kernel, c: &mut Matrix) {
+        let (m, n, width) = (c.rows(), c.columns(), kernel.share(c.columns(), 64));
+        let c = Mutex::new(c);
+        kernel.each((0..n).step_by(width), |start| {
+            // A part's columns are not in one piece, so the thread works on a copy of them.
+            let columns = start..n.min(start + width);
+            let mut part = PART.take();
+            part.reshape(m, columns.len());
+            let lock = || c.lock().unwrap_or_else(PoisonError::into_inner);
+            let whole = lock();
+            (0..m).for_each(|i| part.row_mut(i).copy_from_slice(&whole.row(i)[columns.clone()]));
+            drop(whole);
+            self.part(kernel, 0, columns.clone(), part.data_mut());
+            let mut whole = lock();
+            (0..m).for_each(|i| whole.row_mut(i)[columns.clone()].copy_from_slice(part.row(i)));
+            PART.set(part);
         });
+    }
+
+    /// Computes the part of `C` that is in `c`: some rows from `first` on, and these `columns`.
+    fn part(&self, kernel: Kernel, first: usize, columns: Range<usize>, c: &mut [f32]) {
+        let rows = c.len() / columns.len();
+        let packs = !self.skip_zeros && rows >= PACKED_ROWS && self.b.rows() * columns.len() > PACKED_NUMBERS;
+        match packs {
+            false => kernel.run(Part::<false> { product: self, first, columns, c }),
+            true => kernel.run(Part::<true> { product: self, first, columns, c }),
+        }
     }
 }
 
-/// The rows of `C` from `first` on, as many as there are in `c`; with `B` packed or as it is, which are two programs: a small
-/// product has no time to lose.
-struct Rows<'a, const PACKED: bool> {
+/// A part of `C`; with `B` packed or as it is, which are two programs: a small product has no time to lose.
+struct Part<'a, const PACKED: bool> {
     product: &'a Product<'a>,
     first: usize,
+    columns: Range<usize>,
     c: &'a mut [f32],
 }
 
-impl<const PACKED: bool> Operation for Rows<'_, PACKED> {
+impl<const PACKED: bool> Operation for Part<'_, PACKED> {
     type Output = ();
 
     #[inline(always)]
     fn run<S: Simd>(self) {
-        let Rows { product: &Product { a, transpose_a, skip_zeros, b, beta, row }, first, c } = self;
-        let (m, n, k) = (c.len() / b.columns(), b.columns(), b.rows());
+        let Part { product: &Product { a, transpose_a, skip_zeros, b, beta, row }, first, columns, c } = self;
+        let (n, k) = (columns.len(), b.rows());
+        let m = c.len() / n;
         let (a_row, a_column) = if transpose_a { (1, a.columns()) } else { (a.columns(), 1) };
-        let (a, b, row) = (a.padded(), b.padded(), row.map(Matrix::padded));
-        let mut packed = if PACKED { PACKED_BLOCK.take() } else { Matrix::default() };
         let width = 2 * S::LANES;
+        let b_row = if PACKED { width } else { b.columns() };
+        let (a, b_columns) = (a.padded(), b.columns());
+        let (b, row) = (&b.padded()[columns.start..], row.map(|row| &row.padded()[columns.start..]));
+        let mut packed = if PACKED { PACKED_BLOCK.take() } else { Matrix::default() };
         let panels = m.div_ceil(S::TILE_ROWS);
+        let mut packed_a = [[0.0; MOST_ROWS]; BLOCKS * BLOCK];
         for j0 in (0..n).step_by(if PACKED { BLOCK_COLUMNS } else { n }) {
             let columns = j0..if PACKED { n.min(j0 + BLOCK_COLUMNS) } else { n };
             let mut k0 = 0;
             // With k = 0 there is still β·C to compute: one empty block.
             while k0 < k.max(1) {
-                let blocks = if PACKED && !skip_zeros && k - k0 >= BLOCKS * BLOCK { BLOCKS } else { 1 };
+                let blocks = if PACKED { ((k - k0) / BLOCK).clamp(1, BLOCKS) } else { 1 };
                 let depth = (k - k0).min(blocks * BLOCK);
                 if PACKED {
                     packed.reshape(columns.len().div_ceil(width), depth * width);
-                    pack(width, &b[k0 * n..], n, columns.clone(), packed.data_mut());
+                    pack(width, &b[k0 * b_columns..], b_columns, columns.clone(), packed.data_mut());
                 }
                 let mut i = 0;
                 for panel in 0..panels {
                     let rows = (m - i).div_ceil(panels - panel); // 16 rows by 6: 6, 5, 5
+                    let a = a.get((first + i) * a_row + k0 * a_column..).unwrap_or_default(); // nothing where k = 0
+                    if PACKED && transpose_a {
+                        for (to, from) in packed_a.iter_mut().zip(a.chunks(a_column).take(depth)) {
+                            to[..rows].copy_from_slice(&from[..rows]);
+                        }
+                    }
                     let mut panel = Panel {
                         rows,
-                        a: a.get((first + i) * a_row + k0 * a_column..).unwrap_or_default(), // nothing where k = 0
+                        a: if PACKED && transpose_a { packed_a.as_flattened() } else { a },
                         a_row,
-                        a_column,
+                        a_column: if PACKED && transpose_a { MOST_ROWS } else { a_column },
                         blocks,
                         steps: u64::MAX.unbounded_shr(BLOCK.saturating_sub(depth) as u32),
-                        b: if PACKED { packed.data() } else { &b[k0 * n..] },
+                        b: if PACKED { packed.data() } else { &b[k0 * b_columns..] },
+                        b_row,
                         strip: if PACKED { packed.columns() } else { width },
                         beta: if k0 == 0 { beta } else { 1.0 },
                         row: row.filter(|_| k0 == 0),
                         c: &mut c[i * n..],
-                        n,
+                        c_row: n,
                     };
                     if skip_zeros && k > 0 {
                         panel.skip_zeros::<S>();
@@ -217,13 +261,13 @@ struct Panel<'a> {
     steps: u64,
     /// Row after row; or packed, strip after strip.
     b: &'a [f32],
+    b_row: usize,
     /// How far apart the tiles' parts of `B` are in memory.
     strip: usize,
     beta: f32,
     row: Option<&'a [f32]>,
     c: &'a mut [f32],
-    /// How far apart the rows of `C` are: as many columns as it has.
-    n: usize,
+    c_row: usize,
 }
 
 impl Panel<'_> {
@@ -295,16 +339,17 @@ impl Panel<'_> {
         first: usize,
         columns: Range<usize>,
     ) {
-        let Panel { a, a_row, a_column, blocks, steps, b, strip, beta, row, ref mut c, n, .. } = *self;
+        let Panel { a, a_row, a_column, blocks, steps, b, b_row, strip, beta, row, ref mut c, c_row, .. } = *self;
         let width = VECTORS * S::LANES;
-        let b_row = if PACKED { 2 * S::LANES } else { n };
+        let b_row = if PACKED { 2 * S::LANES } else { b_row }; // a constant for the compiler
         let last = columns.len().wrapping_sub(width - S::LANES); // columns in the last vector of a narrow tile
         assert!(!NARROW || last <= S::LANES);
         let end = columns.start + columns.len().next_multiple_of(width);
         let length = c.len();
-        assert!((ROWS - 1) * n + columns.end <= c.len() && row.is_none_or(|row| end <= row.len()));
+        assert!((ROWS - 1) * c_row + columns.end <= c.len() && row.is_none_or(|row| end <= row.len()));
+        let tiles = columns.len().div_ceil(width);
         if let Some(k) = steps.checked_ilog2() {
-            let (k, tiles) = ((blocks - 1) * BLOCK + k as usize, columns.len().div_ceil(width));
+            let k = (blocks - 1) * BLOCK + k as usize;
             assert!((first + tiles - 1) * strip + k * b_row + width <= b.len());
             assert!((ROWS - 1) * a_row + k * a_column < a.len());
         }
@@ -317,9 +362,9 @@ impl Panel<'_> {
                 let c = c.as_mut_ptr().add(j);
                 let mut acc: [[S::Vector; VECTORS]; ROWS] = from_fn(|r| {
                     from_fn(|v| {
-                        let from = c.add(r * n + v * S::LANES);
+                        let from = c.add(r * c_row + v * S::LANES);
                         // Behind the last rows there may be nothing, or what another thread writes.
-                        if NARROW && v == VECTORS - 1 && j + r * n + width > length {
+                        if NARROW && v == VECTORS - 1 && j + r * c_row + width > length {
                             S::load_first(last, from)
                         } else {
                             from.cast::<S::Vector>().read_unaligned()
@@ -331,9 +376,16 @@ impl Panel<'_> {
                     let row = row.map_or(load([-0.0_f32; 32].as_ptr()), |row| load(row.as_ptr().add(j)));
                     acc = acc.map(|c| from_fn(|v| S::multiply_add(beta, c[v], row[v])));
                 }
-                if blocks > 1 {
-                    // A is large: with each tile, some of the next panel's part of it is fetched.
-                    (ROWS..2 * ROWS).for_each(|r| S::prefetch(a.as_ptr().wrapping_add(r * a_row + tile * 16)));
+                if PACKED {
+                    // What is needed next is not near yet: the next tile of C, and with each tile some of A's next panel.
+                    let fetch = |from: *const f32, r, row, j| S::prefetch(from.wrapping_add(r * row + j));
+                    (0..ROWS).for_each(|r| (1..=VECTORS).for_each(|v| fetch(c, r, c_row, width + v * S::LANES - 1)));
+                    if a_column == 1 {
+                        let line = |tile| tile * blocks * BLOCK / LINE_NUMBERS / tiles;
+                        for j in (line(tile)..line(tile + 1)).map(|line| line * LINE_NUMBERS) {
+                            (ROWS..2 * ROWS).for_each(|r| fetch(a.as_ptr(), r, a_row, j));
+                        }
+                    }
                 }
                 for k0 in (0..blocks).map(|block| block * BLOCK) {
                     let mut left = steps;
@@ -351,7 +403,7 @@ impl Panel<'_> {
                 }
                 for (r, acc) in acc.into_iter().enumerate() {
                     for (v, acc) in acc.into_iter().enumerate() {
-                        let to = c.add(r * n + v * S::LANES);
+                        let to = c.add(r * c_row + v * S::LANES);
                         if NARROW && v == VECTORS - 1 {
                             S::store_first(last, to, acc)
                         } else {

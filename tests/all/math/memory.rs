@@ -27,7 +27,8 @@ fn the_products_touch_nothing_but_their_matrices() {
             let [plain, by_a, by_b, sparse, sparse_by_a] = &mut products;
             matmul(kernel, &a, &b, 1.0, plain);
             matmul_transposed_a(kernel, &a_transposed, &b, 1.0, by_a);
-            matmul_transposed_b(kernel, &a, &b_transposed, 1.0, by_b, &mut Matrix::default());
+            matmul_transposed_b(kernel, &a, &b_transposed, by_b, &mut Default::default());
+            by_b.data_mut().iter_mut().for_each(|x| *x += 0.5);
             matmul_sparse(kernel, &a, &b, 1.0, sparse);
             matmul_sparse_transposed_a(kernel, &a_transposed, &b, -1.0, &filled(1, 1.0), sparse_by_a);
             for product in products {

@@ -237,12 +237,34 @@ fn decay_is_for_weights_alone() {
         let (before, x) = (layer.clone(), random_matrix(4, 9, 3));
         for (input, share) in [(Input::Activations(&x), 0.875), (Input::Pixels(&x), 0.875 * 0.875)] {
             let step = (Step { decay: 0.125, ..STEP }, None);
-            let [mut d, mut input_gradient, mut scratch] = [Matrix::zeros(4, 7), Matrix::default(), Matrix::default()];
-            layer.backward(kernel, input, &mut d, &mut input_gradient, step, &mut scratch);
+            layer.backward(
+                kernel,
+                input,
+                &mut Matrix::zeros(4, 7),
+                &mut Matrix::default(),
+                step,
+                &mut Default::default(),
+            );
             assert_eq!(bits(&layer.bias), bits(&before.bias), "{kernel}");
             for (w, before) in layer.weight.data().iter().zip(before.weight.data()) {
                 assert!((w / before - share).abs() < 1e-6, "{kernel}");
             }
+        }
+    }
+}
+
+/// What is too small to change a weight goes no further, so that nothing has to compute with subnormal numbers.
+#[test]
+fn tiny_gradients_are_dropped() {
+    for kernel in Kernel::supported() {
+        let (mut layer, x) = (Linear { weight: random_matrix(9, 7, 1), bias: vec![0.0; 7] }, random_matrix(4, 9, 3));
+        for (size, remains) in [(1e-23, true), (1e-25, false), (1e-40, false)] {
+            let (mut d, mut input_gradient) = (Matrix::from_rows(4, 7, &[size; 28]), Matrix::default());
+            d.row_mut(2)[3] = -size;
+            let step = (STEP, None);
+            layer.backward(kernel, Input::Activations(&x), &mut d, &mut input_gradient, step, &mut Default::default());
+            let numbers = d.data().iter().chain(input_gradient.data());
+            assert!(numbers.copied().all(|x| (x != 0.0) == remains), "{kernel}, {size}");
         }
     }
 }
@@ -269,7 +291,9 @@ proptest! {
             let by_bias = differences(&bias, |bias| sum(&x, &weight, bias));
             for kernel in Kernel::supported() {
                 // Buffers that are used again hold something of another shape.
-                let [mut output, mut input_gradient, mut scratch] = [9, 8, 7].map(|rows| random_matrix(rows, 3, 5));
+                let [mut output, mut input_gradient, scratch1, scratch2] =
+                    [9, 8, 7, 6].map(|rows| random_matrix(rows, 3, 5));
+                let mut scratch = [scratch1, scratch2];
                 let (mut after, mut d) = (layer.clone(), d.clone());
                 let input = if pixels { Input::Pixels(&input) } else { Input::Activations(&input) };
                 layer.forward(kernel, input, &mut output, &mut scratch);

@@ -231,7 +231,7 @@ fn training_is_its_steps_one_after_another() {
             shuffle.shuffle(&mut order);
             for (i, batch) in (epoch * iterations..).zip(order.chunks(batch_size)) {
                 let labels: Vec<u8> = batch.iter().map(|&image| set.labels[image]).collect();
-                gather(&set.images, batch.iter().copied(), &mut buffers.pixels);
+                gather(Kernel::best(), &set.images, batch.iter().copied(), &mut buffers.pixels);
                 learning_rate = schedule.rate(config.learning_rate, i, 2 * iterations, iterations);
                 // Enough of it for every iteration to come off at once.
                 let decay = (f64::from(learning_rate) * f64::from(config.weight_decay)) as f32;
@@ -403,7 +403,7 @@ fn pixels_become_numbers_from_minus_a_half_to_a_half() {
     (0..256).for_each(|i| images.pixels[i * 15 + 4] = i as u8);
     let mut batch = crate::common::random_matrix(2, 2, 1);
     let numbers: Vec<usize> = (0..256).rev().chain([7, 7]).collect();
-    gather(&images, numbers.iter().copied(), &mut batch);
+    gather(Kernel::best(), &images, numbers.iter().copied(), &mut batch);
     assert_eq!((batch.rows(), batch.columns()), (258, 15));
     for (row, &i) in numbers.iter().enumerate() {
         for (x, &p) in batch.row(row).iter().zip(&images.pixels[i * 15..][..15]) {
