@@ -376,9 +376,9 @@ impl Panel<'_> {
                     let row = row.map_or(load([-0.0_f32; 32].as_ptr()), |row| load(row.as_ptr().add(j)));
                     acc = acc.map(|c| from_fn(|v| S::multiply_add(beta, c[v], row[v])));
                 }
+                let fetch = |from: *const f32, r, row, j| S::prefetch(from.wrapping_add(r * row + j));
                 if PACKED {
                     // What is needed next is not near yet: the next tile of C, and with each tile some of A's next panel.
-                    let fetch = |from: *const f32, r, row, j| S::prefetch(from.wrapping_add(r * row + j));
                     (0..ROWS).for_each(|r| (1..=VECTORS).for_each(|v| fetch(c, r, c_row, width + v * S::LANES - 1)));
                     if a_column == 1 {
                         let line = |tile| tile * blocks * BLOCK / LINE_NUMBERS / tiles;
@@ -393,6 +393,10 @@ impl Panel<'_> {
                         let k = k0 + left.trailing_zeros() as usize;
                         left &= left - 1;
                         let b = load(from.add(k * b_row));
+                        if PACKED {
+                            // Of a strip in the second cache, some steps ahead.
+                            (0..VECTORS).for_each(|v| fetch(from, k + 12, b_row, v * S::LANES));
+                        }
                         for (r, acc) in acc.iter_mut().enumerate() {
                             let a = *a.as_ptr().add(r * a_row + k * a_column);
                             for (acc, b) in acc.iter_mut().zip(b) {
