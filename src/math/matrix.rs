@@ -163,8 +163,8 @@ pub fn matmul_transposed_b(kernel: Kernel, a: &Matrix, b: &Matrix, c: &mut Matri
     }
 }
 
-/// Moving a number takes as long as so many floating-point operations of a product.
-const MOVE: usize = 64;
+/// Moving a number, or computing an activation, takes as long as so many floating-point operations of a product.
+pub(crate) const MOVE: usize = 64;
 
 /// `to ← fromᵀ`; `to` takes that shape.
 pub fn transpose(kernel: Kernel, from: &Matrix, to: &mut Matrix) {

@@ -2,7 +2,7 @@
 
 use crate::math::exp::{exp, sigmoid};
 use crate::math::kernel::{Kernel, Operation, Simd};
-use crate::math::matrix::Matrix;
+use crate::math::matrix::{LINE_NUMBERS, MOVE, Matrix};
 
 /// The activation a = f(z) of the hidden layers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,12 +61,18 @@ impl Activation {
     /// `a ← f(z)`, number by number; `a` takes the shape of `z`.
     pub fn forward(self, kernel: Kernel, z: &Matrix, a: &mut Matrix) {
         a.reshape(z.rows(), z.columns());
-        kernel.run(Forward { activation: self, z: z.data(), a: a.data_mut() });
+        let kernel = kernel.for_work(MOVE * z.data().len());
+        let part = kernel.share(z.data().len(), LINE_NUMBERS);
+        let parts = z.data().chunks(part).zip(a.data_mut().chunks_mut(part));
+        kernel.each(parts, |(z, a)| kernel.run(Forward { activation: self, z, a }));
     }
 
     /// `gradient`, ∂L/∂a, becomes ∂L/∂z = f′(z)·∂L/∂a, with the `z` and the `a` of [`forward`](Activation::forward).
     pub fn backward(self, kernel: Kernel, z: &Matrix, a: &Matrix, gradient: &mut Matrix) {
-        kernel.run(Backward { activation: self, z: z.data(), a: a.data(), gradient: gradient.data_mut() });
+        let kernel = kernel.for_work(MOVE * z.data().len());
+        let part = kernel.share(z.data().len(), LINE_NUMBERS);
+        let parts = z.data().chunks(part).zip(a.data().chunks(part)).zip(gradient.data_mut().chunks_mut(part));
+        kernel.each(parts, |((z, a), gradient)| kernel.run(Backward { activation: self, z, a, gradient }));
     }
 }
 

@@ -154,11 +154,13 @@ impl Linear {
         (step, velocity): (Step, Option<&mut Linear>),
         scratch: &mut [Matrix; 2],
     ) {
-        kernel.run(DropTiny(gradient.data_mut()));
+        // What is too small to change a weight. Its products would soon be subnormal, with which many processors compute a
+        // hundred times as slowly: saturated units would bring training to a crawl.
+        kernel.run(Replace(gradient, |d: f32| if d.abs() < 1e-24 { 0.0 } else { d }));
         if let Input::Activations(_) = input {
             matmul_transposed_b(kernel, gradient, &self.weight, input_gradient, scratch);
         }
-        kernel.run(Scale(-step.learning_rate, gradient.data_mut()));
+        kernel.run(Replace(gradient, |d: f32| -step.learning_rate * d));
         let [sum, _] = scratch;
         sum.reshape(1, self.bias.len());
         sum_rows(kernel, gradient, sum.data_mut());
@@ -187,27 +189,13 @@ impl Linear {
     }
 }
 
-/// Sets to 0 what is too small to change a weight. What comes of such numbers would soon be subnormal, and with these many
-/// processors compute a hundred times as slowly: units that are saturated would bring training to a crawl.
-struct DropTiny<'a>(&'a mut [f32]);
+/// Replaces each number by what the function makes of it.
+struct Replace<'a, F>(&'a mut Matrix, F);
 
-impl Operation for DropTiny<'_> {
+impl<F: Fn(f32) -> f32> Operation for Replace<'_, F> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(self) {
-        for x in self.0 {
-            *x = if x.abs() < 1e-24 { 0.0 } else { *x };
-        }
-    }
-}
-
-/// Multiplies each of the numbers by a factor.
-struct Scale<'a>(f32, &'a mut [f32]);
-
-impl Operation for Scale<'_> {
-    type Output = ();
-    #[inline(always)]
-    fn run<S: Simd>(self) {
-        self.1.iter_mut().for_each(|x| *x *= self.0);
+        self.0.data_mut().iter_mut().for_each(|x| *x = (self.1)(*x));
     }
 }

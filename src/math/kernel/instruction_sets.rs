@@ -25,7 +25,16 @@ pub trait Target {
     unsafe fn nonzero(a: Self::Vector) -> u32;
     /// Has what is at `address` fetched into the nearest cache, where the processor can be told so.
     #[inline(always)]
-    unsafe fn prefetch(_address: *const f32) {}
+    fn prefetch(address: *const f32) {
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: any address will do, and every x86-64 processor has this.
+        unsafe {
+            use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+            _mm_prefetch::<_MM_HINT_T0>(address.cast());
+        }
+        #[cfg(not(target_arch = "x86_64"))]
+        let _ = address;
+    }
     /// A vector whose first `count ≤ LANES` lanes are from `from`, which must be valid for reading so many numbers.
     #[inline(always)]
     unsafe fn load_first(count: usize, from: *const f32) -> Self::Vector {
@@ -100,11 +109,6 @@ mod x86 {
             unsafe { _mm256_fmadd_ps(_mm256_set1_ps(a), b, c) }
         }
         #[inline(always)]
-        unsafe fn prefetch(address: *const f32) {
-            // SAFETY: any address will do.
-            unsafe { _mm_prefetch::<_MM_HINT_T0>(address.cast()) }
-        }
-        #[inline(always)]
         unsafe fn nonzero(a: __m256) -> u32 {
             // SAFETY: the processor is the caller's word.
             unsafe { _mm256_movemask_ps(_mm256_cmp_ps::<_CMP_NEQ_UQ>(a, _mm256_setzero_ps())) as u32 }
@@ -126,11 +130,6 @@ mod x86 {
         unsafe fn multiply_add(a: f32, b: __m512, c: __m512) -> __m512 {
             // SAFETY: the processor is the caller's word.
             unsafe { _mm512_fmadd_ps(_mm512_set1_ps(a), b, c) }
-        }
-        #[inline(always)]
-        unsafe fn prefetch(address: *const f32) {
-            // SAFETY: any address will do.
-            unsafe { _mm_prefetch::<_MM_HINT_T0>(address.cast()) }
         }
         #[inline(always)]
         unsafe fn nonzero(a: __m512) -> u32 {

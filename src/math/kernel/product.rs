@@ -98,6 +98,8 @@ const BLOCK_COLUMNS: usize = 512;
 const PACKED_ROWS: usize = 96;
 /// And only where `B` has more numbers than this: fewer stay in the nearest caches by themselves.
 const PACKED_NUMBERS: usize = 1 << 15;
+/// What a thread takes at a time has at least so many rows, if there are enough for all threads.
+const PART_ROWS: usize = 128;
 /// The most rows that a tile has.
 const MOST_ROWS: usize = 8;
 
@@ -109,8 +111,8 @@ thread_local! {
 }
 
 impl Product<'_> {
-    /// Computes `C`, `m × n`. Where threads share a large product, each takes some of the rows of `C` at a time; or of its
-    /// columns, where it has more of these: then each reads only its part of `B`.
+    /// Computes `C`, `m × n`. Where threads share a large product, each takes some of the rows of `C` at a time; or, if `C` has
+    /// few rows and all of them need a large `B`, some of the columns, and so reads only its part of `B`.
     pub fn write_to(self, kernel: Kernel, c: &mut Matrix) {
         let Product { a, transpose_a, b, row, .. } = self;
         let (m, n, k) = (c.rows(), c.columns(), b.rows());
@@ -121,10 +123,10 @@ impl Product<'_> {
             return;
         }
         let kernel = kernel.for_work(2 * m * n * k);
-        if kernel.threads() > 1 && m < n.min(k) {
+        if kernel.threads() > 1 && m < n.min(k).min(2 * PART_ROWS * kernel.threads()) {
             return self.columns_in_parts(kernel, c);
         }
-        let rows = kernel.share(m, 64);
+        let rows = kernel.share(m, 64).max(m.div_ceil(kernel.threads()).min(PART_ROWS).next_multiple_of(64));
         let parts = c.data_mut().chunks_mut(rows * n).zip((0..).step_by(rows));
         kernel.each(parts, |(c, first)| self.part(kernel, first, 0..n, c));
     }
