@@ -74,7 +74,7 @@ config! {
 }
 
 impl Config {
-    /// Checks every field that can be checked without the data.
+    /// Checks every field that can be checked without the data; the deformer checks its own.
     ///
     /// # Errors
     /// The first field that makes no sense, with what it may be.
@@ -100,7 +100,6 @@ impl Config {
         check(share(*dropout), "dropout", dropout, "a probability from 0 up to, but not including, 1")?;
         let decay = "0 or a small finite number above, such as 1e-5";
         check(*weight_decay >= 0.0 && weight_decay.is_finite(), "weight_decay", weight_decay, decay)?;
-        self.deformation.map_or(Ok(()), |deformation| deformation.validate())?;
         check(self.batch_size > 0, "batch_size", &self.batch_size, "at least 1 image, such as 16")?;
         check((1..=1 << 20).contains(&self.epochs), "epochs", &self.epochs, "from 1 to 1048576 epochs")?;
         let no_name = self.output.as_os_str().is_empty();

@@ -267,16 +267,12 @@ impl Bench {
         let layers = &trainer.network.layers;
         let images = set.labels.len() as f64;
         let operations = (3.0 * layers.iter().map(forward).sum::<f64>() - forward(&layers[0])) * images;
-        let mut failed = Ok(());
         let epoch = |_| {
-            if let Err(error) = trainer.epoch(|_| Ok(())) {
-                failed = Err(error);
-            }
+            trainer.epoch(|_| Ok(())).ok(); // the only errors are those of the closure
             operations
         };
         let figure = |seconds, _| if unit == "s" { seconds } else { images / seconds };
-        let figures = self.row(name, EPOCHS, epoch, unit, figure)?;
-        failed.map(|()| figures)
+        self.row(name, EPOCHS, epoch, unit, figure)
     }
 }
 

@@ -298,11 +298,9 @@ fn every_field_of_the_configuration_is_checked() {
     for epochs in [0, (1 << 20) + 1, usize::MAX] {
         cases.push((Config { epochs, ..good() }, "epochs", format!("{epochs};")));
     }
-    let deformation = Some(Deformation { rotation: nan, ..Deformation::default() });
     cases.extend([
         (Config { batch_size: 0, ..good() }, "batch_size", "0;".into()),
         (Config { class_names: vec!["a"; 9], ..good() }, "class_names", "9 names; expected none, or 10 names".into()),
-        (Config { deformation, ..good() }, "deformation", "rotation: NaN;".into()),
         (Config { output: "".into(), ..good() }, "output", "no name;".into()),
     ]);
     for (config, field, found) in cases {
@@ -357,6 +355,9 @@ fn what_only_the_data_show_is_checked_before_the_first_batch() {
     // Four tebibytes of weights.
     let enormous = Config { hidden_layers: vec![1 << 20, 1 << 20], ..small_config() };
     assert_error(new(&enormous), &["hidden_layers in get_config", "weights", "src/main.rs"]);
+    let deformation = Some(Deformation { rotation: f32::NAN, ..Deformation::default() });
+    let deformed = Config { deformation, ..small_config() };
+    assert_error(new(&deformed), &["deformation in get_config: found rotation: NaN;", "src/main.rs"]);
 }
 
 // ---- Training that diverges --------------------------------------------------------------------------------------

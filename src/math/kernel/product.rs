@@ -46,7 +46,7 @@
 //!
 //! The last tile of a panel may be narrower than its vectors. It loads them whole and stores only the lanes that are columns
 //! of `C`. Some unused numbers follow every matrix, so that this may be done in the last row of `B`; of `C`, where another
-//! thread's rows may follow, its lanes alone are loaded there.
+//! thread's rows may follow, only these lanes are loaded there.
 //!
 //! # Zeros
 //!
@@ -90,7 +90,7 @@ pub(crate) struct Product<'a> {
 
 /// Steps of `k` in a block: as many as a u64 has bits.
 const BLOCK: usize = u64::BITS as usize;
-/// Blocks that are taken at once where `B` is packed and all steps are taken, so that `C` is read and written less often.
+/// Blocks that are taken at once where `B` is packed, so that `C` is read and written less often.
 const BLOCKS: usize = 4;
 /// Columns of a packed block of `B`: with all its steps, half of the second cache.
 const BLOCK_COLUMNS: usize = 512;
@@ -165,6 +165,7 @@ impl Product<'_> {
 /// A part of `C`; with `B` packed or as it is, which are two programs: a small product has no time to lose.
 struct Part<'a, const PACKED: bool> {
     product: &'a Product<'a>,
+    /// Its first row and its columns.
     first: usize,
     columns: Range<usize>,
     c: &'a mut [f32],
