@@ -58,7 +58,7 @@ fn train(layers: &str, batch_size: &str, images: &str, with_zeros: bool) -> Resu
         |text: &str| text.parse().map_err(|_| Error::new("bench", format!("{text:?}"), USAGE, "use whole numbers"));
     let hidden_layers = layers.split(',').map(whole).collect::<Result<_>>()?;
     let (batch_size, schedule) = (whole(batch_size)?, Schedule::Constant);
-    let learning_rate = 0.02 * 16.0 / batch_size as f32; // as the others do
+    let learning_rate = 0.02 * 16.0 / (batch_size as f32).max(1.0); // as the others do
     let config = Config { hidden_layers, batch_size, learning_rate, schedule, ..Config::default() };
     let mut set = Data::load(&config.data, config.classes)?.train;
     set.labels.truncate(whole(images)?);

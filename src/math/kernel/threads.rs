@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 /// How long a thread looks for news before it gives its core up: longer than what lies between two products of a training
 /// step, and nothing to whoever else wants the core.
-const PATIENCE: Duration = Duration::from_micros(50);
+const PATIENCE: Duration = Duration::from_micros(200);
 
 /// Work that the threads do together. It lies on the stack of the thread that has it to do.
 struct Task {
