@@ -76,7 +76,7 @@ impl Network {
 
     /// From the batch in `pixels` to its `probabilities`. `dropout` is for training alone.
     pub fn forward(&self, buffers: &mut Buffers, mut dropout: Option<&mut Dropout>) {
-        let Buffers { pixels, hidden, probabilities, scratch, .. } = buffers;
+        let Buffers { pixels, hidden, probabilities, scratch: [scratch, _], .. } = buffers;
         let mut input = Input::Pixels(pixels);
         for (layer, Hidden { z, a, mask }) in self.layers.iter().zip(hidden) {
             layer.forward(self.kernel, input, z, scratch);
@@ -147,9 +147,7 @@ impl Network {
     /// the kernel's threads.
     pub fn predict(&self, images: &Images) -> Matrix {
         let mut probabilities = Matrix::zeros(images.len(), self.classes());
-        let part = self.kernel.share(images.len(), EVALUATION_BATCH);
-        let parts = probabilities.data_mut().chunks_mut(part * self.classes()).zip((0..).step_by(part));
-        self.kernel.each(parts, |(rows, mut start)| {
+        self.kernel.each_part(probabilities.data_mut(), images.len(), EVALUATION_BATCH, |rows, mut start| {
             let mut buffers = self.buffers();
             for rows in rows.chunks_mut(EVALUATION_BATCH * self.classes()) {
                 let end = start + rows.len() / self.classes();

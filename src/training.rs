@@ -144,10 +144,10 @@ impl<'a> Trainer<'a> {
         let Images { rows, columns, .. } = set.images;
         let deformer = |deformation| Deformer::new(deformation, config.seed, kernel, rows, columns);
         let products = widths.windows(2).map(|pair| 2 * config.batch_size * pair[0] * pair[1]);
-        let is_wide = products.max().is_some_and(|operations| kernel.shares(operations));
+        let threads = kernel.for_work(products.max().unwrap_or(0)).threads();
         let deformed = match config.deformation {
             None => None,
-            Some(deformation) => Some(Deformed::new(deformer(deformation)?, &set.images, !is_wide)),
+            Some(deformation) => Some(Deformed::new(deformer(deformation)?, &set.images, threads == 1)),
         };
         let velocity = |pair: &[usize]| Linear::zeros(pair[0], pair[1]);
         Ok(Trainer {
@@ -159,7 +159,7 @@ impl<'a> Trainer<'a> {
             network,
             batch_labels: Vec::with_capacity(config.batch_size),
             order: (0..set.labels.len()).collect(),
-            threads: Threads::new(if is_wide { kernel.threads() } else { 1 }),
+            threads: Threads::new(threads),
             shuffle: rng(Purpose::Shuffle),
             dropout: (p > 0.0).then(|| Dropout { p, after_activation, rng: rng(Purpose::Dropout) }),
             iteration: 0,

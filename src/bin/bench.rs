@@ -187,10 +187,10 @@ impl Bench {
         for (i, batch) in batches.iter_mut().enumerate() {
             gather(self.kernel, images, i * batch_size..(i + 1) * batch_size, batch);
         }
-        let (mut output, mut none, mut scratch) = (Matrix::default(), Matrix::default(), Default::default());
+        let (mut output, mut none, mut scratch) = (Matrix::default(), Matrix::default(), <[Matrix; 2]>::default());
         let operations = 2.0 * (batches.len() * batch_size * layer.weight.data().len()) as f64;
         let forward = |kernel| {
-            batches.iter().for_each(|p| layer.forward(kernel, Input::Pixels(p), &mut output, &mut scratch));
+            batches.iter().for_each(|p| layer.forward(kernel, Input::Pixels(p), &mut output, &mut scratch[0]));
             operations
         };
         self.row("first layer forward, digits", 100, forward, "GFLOP/s", gigaflops)?;

@@ -178,11 +178,9 @@ impl Deformer {
 
     /// `deformed ←` all `images` as they are in `epoch`, on the threads of `kernel`.
     fn deform_all(&self, kernel: Kernel, epoch: usize, images: &Images, deformed: &mut Images) {
-        let (size, part) = (images.size(), kernel.share(images.len(), 1));
-        let parts = deformed.pixels.chunks_mut(part * size).zip((0..).step_by(part));
-        kernel.each(parts, |(pixels, first)| {
+        kernel.each_part(&mut deformed.pixels, images.len(), 1, |pixels, first| {
             let mut deformer = self.clone();
-            for (number, deformed) in (first..).zip(pixels.chunks_exact_mut(size)) {
+            for (number, deformed) in (first..).zip(pixels.chunks_exact_mut(images.size())) {
                 deformer.deform(epoch, number, images.image(number), deformed);
             }
         });

@@ -80,20 +80,30 @@ impl Kernel {
         self.threads
     }
 
-    /// Whether a product of so many floating-point operations is worth more than one thread, and there are more.
-    pub fn shares(self, operations: usize) -> bool {
-        self.threads > 1 && operations >= WORTH_SHARING
-    }
-
     /// The same kernel, on one thread if work of so many floating-point operations is not worth more.
     pub fn for_work(self, operations: usize) -> Kernel {
-        if self.shares(operations) { self } else { self.on_threads(1) }
+        if operations < WORTH_SHARING { self.on_threads(1) } else { self }
     }
 
     /// How many of `count` items a thread takes at a time: all, if there is one thread; or a multiple of `multiple`, several
     /// times fewer than its share, since threads may not be equally fast.
     pub fn share(self, count: usize, multiple: usize) -> usize {
         if self.threads == 1 { count.max(1) } else { count.div_ceil(4 * self.threads).next_multiple_of(multiple) }
+    }
+
+    /// Does `work` on parts of `rows`, as [`Kernel::share`] cuts these `count` rows of equal length; it is also given the number
+    /// of a part's first row.
+    pub fn each_part<T: Send>(
+        self,
+        rows: &mut [T],
+        count: usize,
+        multiple: usize,
+        work: impl Fn(&mut [T], usize) + Sync,
+    ) {
+        let part = self.share(count, multiple);
+        let length = part * (rows.len() / count.max(1));
+        let parts = rows.chunks_mut(length.max(1)).zip((0..).step_by(part));
+        self.each(parts, |(rows, first)| work(rows, first));
     }
 
     /// Does `work` on each of `items`, in any order, on the kernel's threads. A thread takes an item when it is free, so one

@@ -171,9 +171,7 @@ pub fn transpose(kernel: Kernel, from: &Matrix, to: &mut Matrix) {
     let (rows, columns) = (from.rows, from.columns);
     to.reshape(columns, rows);
     let kernel = kernel.for_work(MOVE * rows * columns);
-    let part = kernel.share(columns, 64);
-    let parts = to.data_mut().chunks_mut((part * rows).max(1)).zip((0..).step_by(part));
-    kernel.each(parts, |(to, first)| transpose_strips(from.data(), columns, first, to, rows));
+    kernel.each_part(to.data_mut(), columns, 64, |to, first| transpose_strips(from.data(), columns, first, to, rows));
 }
 
 /// `to ←` the transpose of the columns of `from` from `first` on, as many as `to` has rows.
@@ -208,9 +206,7 @@ fn transpose_strips(from: &[f32], columns: usize, first: usize, to: &mut [f32], 
 pub fn sum_rows(kernel: Kernel, a: &Matrix, sum: &mut [f32]) {
     assert_eq!(sum.len(), a.columns);
     let kernel = kernel.for_work(MOVE * a.rows * a.columns);
-    let part = kernel.share(a.columns, LINE_NUMBERS);
-    let parts = sum.chunks_mut(part).zip((0..).step_by(part));
-    kernel.each(parts, |(sum, first)| kernel.run(SumRows { a, first, sum }));
+    kernel.each_part(sum, a.columns, LINE_NUMBERS, |sum, first| kernel.run(SumRows { a, first, sum }));
 }
 
 /// The sums of the columns from `first` on, as many as there are in `sum`.

@@ -115,7 +115,7 @@ impl Linear {
     }
 
     /// `output ← X·W + b`, `batch × fan_out`. `scratch` is overwritten.
-    pub fn forward(&self, kernel: Kernel, input: Input, output: &mut Matrix, scratch: &mut [Matrix; 2]) {
+    pub fn forward(&self, kernel: Kernel, input: Input, output: &mut Matrix, scratch: &mut Matrix) {
         let start_from = |row: &[f32], rows: usize, output: &mut Matrix| {
             output.reshape(rows, row.len());
             output.fill_rows(row);
@@ -126,11 +126,10 @@ impl Linear {
                 matmul(kernel, x, &self.weight, 1.0, output);
             }
             Input::Pixels(p) => {
-                let [start, _] = scratch;
-                start.reshape(1, self.bias.len());
-                sum_rows(kernel, &self.weight, start.data_mut());
-                start.data_mut().iter_mut().zip(&self.bias).for_each(|(sum, b)| *sum = b - 0.5 * *sum);
-                start_from(start.data(), p.rows(), output);
+                scratch.reshape(1, self.bias.len());
+                sum_rows(kernel, &self.weight, scratch.data_mut());
+                scratch.data_mut().iter_mut().zip(&self.bias).for_each(|(sum, b)| *sum = b - 0.5 * *sum);
+                start_from(scratch.data(), p.rows(), output);
                 matmul_sparse(kernel, p, &self.weight, 1.0, output);
             }
         }

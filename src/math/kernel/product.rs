@@ -98,7 +98,7 @@ const BLOCK_COLUMNS: usize = 512;
 const PACKED_ROWS: usize = 96;
 /// And only where `B` has more numbers than this: fewer stay in the nearest caches by themselves.
 const PACKED_NUMBERS: usize = 1 << 15;
-/// What a thread takes at a time has at least so many rows, if there are enough for all threads.
+/// Of so many rows, or a multiple, is what a thread takes at a time: enough to be packed for.
 const PART_ROWS: usize = 128;
 /// The most rows that a tile has.
 const MOST_ROWS: usize = 8;
@@ -126,9 +126,7 @@ impl Product<'_> {
         if kernel.threads() > 1 && m < n.min(k).min(2 * PART_ROWS * kernel.threads()) {
             return self.columns_in_parts(kernel, c);
         }
-        let rows = kernel.share(m, 64).max(m.div_ceil(kernel.threads()).min(PART_ROWS).next_multiple_of(64));
-        let parts = c.data_mut().chunks_mut(rows * n).zip((0..).step_by(rows));
-        kernel.each(parts, |(c, first)| self.part(kernel, first, 0..n, c));
+        kernel.each_part(c.data_mut(), m, PART_ROWS, |c, first| self.part(kernel, first, 0..n, c));
     }
 
     #[cold]

@@ -296,7 +296,7 @@ proptest! {
                 let mut scratch = [scratch1, scratch2];
                 let (mut after, mut d) = (layer.clone(), d.clone());
                 let input = if pixels { Input::Pixels(&input) } else { Input::Activations(&input) };
-                layer.forward(kernel, input, &mut output, &mut scratch);
+                layer.forward(kernel, input, &mut output, &mut scratch[0]);
                 assert_near("output", output.data(), &rows);
                 after.backward(kernel, input, &mut d, &mut input_gradient, (STEP, None), &mut scratch);
                 if !pixels {
