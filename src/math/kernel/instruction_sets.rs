@@ -4,6 +4,12 @@ use std::array::from_fn;
 
 use super::{Operation, Simd};
 
+/// The shape of a tile: its rows, and the vectors in each.
+pub struct Tile {
+    pub rows: usize,
+    pub vectors: usize,
+}
+
 /// An instruction set. Only [`Kernel::run`](super::Kernel::run) names the types that implement this, and only if the processor
 /// has that instruction set; so whatever is generic over a `Target` runs on a processor that has it.
 ///
@@ -15,8 +21,10 @@ pub trait Target {
     type Vector: Copy;
     /// Numbers in a vector.
     const LANES: usize = size_of::<Self::Vector>() / size_of::<f32>();
-    /// Rows of a tile: with two vectors a row, what the registers hold.
-    const TILE_ROWS: usize;
+    /// What of C the registers hold.
+    const TILE: Tile;
+    /// The same where zeros are skipped: fewer rows, since these have more zeros in common.
+    const SPARSE_TILE: Tile;
     /// Runs `operation` in a function that is compiled for this instruction set.
     unsafe fn call<O: Operation>(operation: O) -> O::Output;
     /// `a·b + c` for each lane of `b` and `c`.
@@ -68,7 +76,8 @@ impl<const ROWS: usize> Simd for Portable<ROWS> {
 
 impl<const ROWS: usize> Target for Portable<ROWS> {
     type Vector = [f32; 4];
-    const TILE_ROWS: usize = ROWS;
+    const TILE: Tile = Tile { rows: ROWS, vectors: 2 };
+    const SPARSE_TILE: Tile = Tile { rows: 4, vectors: ROWS / 2 };
     unsafe fn call<O: Operation>(operation: O) -> O::Output {
         operation.run::<Self>()
     }
@@ -90,7 +99,7 @@ pub use x86::{Avx2, Avx512};
 mod x86 {
     use std::arch::x86_64::*;
 
-    use super::{Operation, Simd, Target};
+    use super::{Operation, Simd, Target, Tile};
 
     pub struct Avx2;
 
@@ -98,7 +107,8 @@ mod x86 {
 
     impl Target for Avx2 {
         type Vector = __m256;
-        const TILE_ROWS: usize = 6; // of 16 registers, 12 accumulate
+        const TILE: Tile = Tile { rows: 6, vectors: 2 }; // of 16 registers, 12 accumulate
+        const SPARSE_TILE: Tile = Tile { rows: 3, vectors: 4 };
         #[target_feature(enable = "avx2,fma,bmi1,bmi2")]
         unsafe fn call<O: Operation>(operation: O) -> O::Output {
             operation.run::<Self>()
@@ -121,7 +131,8 @@ mod x86 {
 
     impl Target for Avx512 {
         type Vector = __m512;
-        const TILE_ROWS: usize = 8; // of 32 registers, 16 accumulate; 16 rows are two tiles
+        const TILE: Tile = Tile { rows: 8, vectors: 2 }; // of 32 registers, 16 accumulate; 16 rows are two tiles
+        const SPARSE_TILE: Tile = Tile { rows: 4, vectors: 4 };
         #[target_feature(enable = "avx512f,avx2,fma,bmi1,bmi2")]
         unsafe fn call<O: Operation>(operation: O) -> O::Output {
             operation.run::<Self>()
