@@ -95,14 +95,6 @@ impl Matrix {
             *self = Matrix::zeros(rows, columns);
         }
     }
-
-    /// Sets every row to `row`.
-    pub fn fill_rows(&mut self, row: &[f32]) {
-        assert_eq!(row.len(), self.columns);
-        if self.columns > 0 {
-            self.data_mut().chunks_exact_mut(row.len()).for_each(|to| to.copy_from_slice(row));
-        }
-    }
 }
 
 impl Clone for Matrix {
@@ -117,48 +109,32 @@ impl PartialEq for Matrix {
     }
 }
 
-/// `C ← β·C + A·B` with `A: m × k`, `B: k × n`, `C: m × n`. Each element is `β·c`, then one multiply-add for each `k` in
-/// order, so its bits do not depend on the shapes around it. C is read where β is 0 too: 0 · NaN is NaN.
+/// `C ← β·C + A·B` with `A: m × k`, `B: k × n`, `C: m × n`. Each element is `β·c`, or 0 if β is, then one multiply-add for each
+/// `k` in order, so its bits do not depend on the shapes around it.
 ///
 /// # Panics
 /// If the shapes do not fit; so do all below.
 pub fn matmul(kernel: Kernel, a: &Matrix, b: &Matrix, beta: f32, c: &mut Matrix) {
-    Product { a, transpose_a: false, skip_zeros: false, b, beta, row: None }.write_to(kernel, c);
-}
-
-/// [`matmul`] for an A with many zeros, which it skips where it can: the same as long as B is finite, but for the sign of a
-/// zero.
-pub fn matmul_sparse(kernel: Kernel, a: &Matrix, b: &Matrix, beta: f32, c: &mut Matrix) {
-    Product { a, transpose_a: false, skip_zeros: true, b, beta, row: None }.write_to(kernel, c);
+    Product { beta, ..Product::new(a, b) }.write_to(kernel, c);
 }
 
 /// `C ← β·C + Aᵀ·B` with `A: k × m`, `B: k × n`, `C: m × n`.
 pub fn matmul_transposed_a(kernel: Kernel, a: &Matrix, b: &Matrix, beta: f32, c: &mut Matrix) {
-    Product { a, transpose_a: true, skip_zeros: false, b, beta, row: None }.write_to(kernel, c);
-}
-
-/// [`matmul_transposed_a`] for an A with many zeros, as [`matmul_sparse`], with `row`, `1 × n`, added to each row of C by
-/// the multiply-add that scales it by β.
-pub fn matmul_sparse_transposed_a(kernel: Kernel, a: &Matrix, b: &Matrix, beta: f32, row: &Matrix, c: &mut Matrix) {
-    Product { a, transpose_a: true, skip_zeros: true, b, beta, row: Some(row) }.write_to(kernel, c);
+    Product { transpose_a: true, beta, ..Product::new(a, b) }.write_to(kernel, c);
 }
 
 /// `C ← A·Bᵀ` with `A: m × k`, `B: n × k`; C takes the shape `m × n`. As `Cᵀ = B·Aᵀ` where B is the larger, as the weights
 /// of a layer are beside the numbers of a batch. `scratch` takes what is transposed.
 pub fn matmul_transposed_b(kernel: Kernel, a: &Matrix, b: &Matrix, c: &mut Matrix, scratch: &mut [Matrix; 2]) {
     let [transposed, c_transposed] = scratch;
-    let zeros = |rows, columns, c: &mut Matrix| {
-        c.reshape(rows, columns);
-        c.data_mut().fill(0.0);
-    };
     if b.data().len() < a.data().len() + a.rows * b.rows {
         transpose(kernel, b, transposed);
-        zeros(a.rows, b.rows, c);
-        matmul(kernel, a, transposed, 1.0, c);
+        c.reshape(a.rows, b.rows);
+        matmul(kernel, a, transposed, 0.0, c);
     } else {
         transpose(kernel, a, transposed);
-        zeros(b.rows, a.rows, c_transposed);
-        matmul(kernel, b, transposed, 1.0, c_transposed);
+        c_transposed.reshape(b.rows, a.rows);
+        matmul(kernel, b, transposed, 0.0, c_transposed);
         transpose(kernel, c_transposed, c);
     }
 }

@@ -11,9 +11,9 @@
 //! ```
 
 use crate::data::Images;
+use crate::math::kernel::product::Product;
 use crate::math::kernel::{Kernel, Operation, Simd};
-use crate::math::matrix::{Matrix, matmul, matmul_sparse, matmul_sparse_transposed_a};
-use crate::math::matrix::{matmul_transposed_a, matmul_transposed_b, sum_rows};
+use crate::math::matrix::{Matrix, matmul_transposed_b, sum_rows};
 use crate::math::rng::Rng;
 
 /// Where weights and biases start.
@@ -116,23 +116,17 @@ impl Linear {
 
     /// `output ← X·W + b`, `batch × fan_out`. `scratch` is overwritten.
     pub fn forward(&self, kernel: Kernel, input: Input, output: &mut Matrix, scratch: &mut Matrix) {
-        let start_from = |row: &[f32], rows: usize, output: &mut Matrix| {
-            output.reshape(rows, row.len());
-            output.fill_rows(row);
-        };
-        match input {
-            Input::Activations(x) => {
-                start_from(&self.bias, x.rows(), output);
-                matmul(kernel, x, &self.weight, 1.0, output);
-            }
+        let (x, skip_zeros, row) = match input {
+            Input::Activations(x) => (x, false, &self.bias[..]),
             Input::Pixels(p) => {
                 scratch.reshape(1, self.bias.len());
                 sum_rows(kernel, &self.weight, scratch.data_mut());
                 scratch.data_mut().iter_mut().zip(&self.bias).for_each(|(sum, b)| *sum = b - 0.5 * *sum);
-                start_from(scratch.data(), p.rows(), output);
-                matmul_sparse(kernel, p, &self.weight, 1.0, output);
+                (p, true, scratch.data())
             }
-        }
+        };
+        output.reshape(x.rows(), row.len());
+        Product { skip_zeros, row: Some(row), ..Product::new(x, &self.weight) }.write_to(kernel, output);
     }
 
     /// From D = ∂L/∂Z, `batch × fan_out`, to `input_gradient ← D·Wᵀ` = ∂L/∂X, `batch × fan_in` (which nobody needs of
@@ -178,13 +172,14 @@ impl Linear {
     /// `W ← β·W + Xᵀ·D` and `b ← γ·b + ΣD`, where `sum` is ΣD and is overwritten.
     fn add(&mut self, kernel: Kernel, input: Input, d: &Matrix, sum: &mut Matrix, beta: f32, gamma: f32) {
         self.bias.iter_mut().zip(sum.data()).for_each(|(b, sum)| *b = gamma * *b + sum);
-        match input {
-            Input::Activations(x) => matmul_transposed_a(kernel, x, d, beta, &mut self.weight),
+        let (x, skip_zeros, row) = match input {
+            Input::Activations(x) => (x, false, None),
             Input::Pixels(p) => {
                 sum.data_mut().iter_mut().for_each(|sum| *sum *= -0.5);
-                matmul_sparse_transposed_a(kernel, p, d, beta, sum, &mut self.weight);
+                (p, true, Some(sum.data()))
             }
-        }
+        };
+        Product { transpose_a: true, skip_zeros, beta, row, ..Product::new(x, d) }.write_to(kernel, &mut self.weight);
     }
 }
 

@@ -56,7 +56,7 @@
 //!
 //! # The bits
 //!
-//! Each element of `C` is `β·c`, then one fused multiply-add for each `k`, in order. No loop above changes that
+//! Each element of `C` is `β·c` plus its number of a row, or that number alone if β is 0; then one fused multiply-add for each `k`, in order. No loop above changes that
 //! order, and a lane is an element, so AVX2, AVX-512 and a naive loop of [`f32::mul_add`] give the same bits. The
 //! portable kernel does so too where the target has a fused multiply-add in every processor (aarch64); elsewhere it
 //! multiplies and adds with two roundings ([`Kernel::is_fused`](super::Kernel::is_fused)), because `mul_add` would be a
@@ -75,18 +75,22 @@ use super::instruction_sets::Tile;
 use super::{Kernel, Operation, Simd};
 use crate::math::matrix::{LINE_NUMBERS, Matrix};
 
-/// `C ← β·C + A·B`, or `Aᵀ·B`; see the head of this file.
-pub(crate) struct Product<'a> {
-    /// `m × k`, or `k × m` if it is to be transposed
+/// `C ← β·C + row + A·B`, or `Aᵀ·B`; see the head of this file.
+#[derive(Clone, Copy, Debug)]
+pub struct Product<'a> {
+    /// A: `m × k`, or `k × m` if it is to be transposed
     pub a: &'a Matrix,
+    /// Whether it is.
     pub transpose_a: bool,
-    /// Whether to look for steps to skip.
+    /// Whether A has many zeros, which are skipped where that is possible: the same as long as B is finite, but for the sign
+    /// of a zero.
     pub skip_zeros: bool,
-    /// `k × n`
+    /// B: `k × n`
     pub b: &'a Matrix,
+    /// β; if it is 0, C is not read.
     pub beta: f32,
-    /// `1 × n`; added to each row of `C` by the multiply-add that scales it by β
-    pub row: Option<&'a Matrix>,
+    /// What is added to each row of C, by the multiply-add that scales it: n numbers, or nothing.
+    pub row: Option<&'a [f32]>,
 }
 
 /// Steps of `k` in a block: as many as a u64 has bits.
@@ -111,15 +115,23 @@ thread_local! {
     static PART: RefCell<Matrix> = RefCell::default();
 }
 
-impl Product<'_> {
+impl<'a> Product<'a> {
+    /// `C ← A·B`, which fields may change.
+    pub fn new(a: &'a Matrix, b: &'a Matrix) -> Self {
+        Product { a, transpose_a: false, skip_zeros: false, b, beta: 0.0, row: None }
+    }
+
     /// Computes `C`, `m × n`. Where threads share a large product, each takes some of the rows of `C` at a time; or, if `C` has
     /// few rows and all of them need a large `B`, some of the columns, and so reads only its part of `B`.
+    ///
+    /// # Panics
+    /// If the shapes do not fit.
     pub fn write_to(self, kernel: Kernel, c: &mut Matrix) {
         let Product { a, transpose_a, b, row, .. } = self;
         let (m, n, k) = (c.rows(), c.columns(), b.rows());
         let a_shape = if transpose_a { (k, m) } else { (m, k) };
         assert!((a.rows(), a.columns()) == a_shape && b.columns() == n, "the shapes do not fit");
-        assert!(row.is_none_or(|row| (row.rows(), row.columns()) == (1, n)), "the row does not fit");
+        assert!(row.is_none_or(|row| row.len() == n), "the row does not fit");
         if m == 0 || n == 0 {
             return;
         }
@@ -185,7 +197,7 @@ impl<const PACKED: bool, const SPARSE: bool> Operation for Part<'_, PACKED, SPAR
         let width = tile.vectors * S::LANES;
         let b_row = if PACKED { width } else { b.columns() };
         let (a, b_columns) = (a.padded(), b.columns());
-        let (b, row) = (&b.padded()[columns.start..], row.map(|row| &row.padded()[columns.start..]));
+        let (b, row) = (&b.padded()[columns.start..], row.map(|row| &row[columns.clone()]));
         let mut packed = if PACKED { PACKED_BLOCK.take() } else { Matrix::default() };
         let panels = m.div_ceil(tile.rows);
         let mut packed_a = [[0.0; MOST_ROWS]; BLOCKS * BLOCK];
@@ -370,9 +382,8 @@ impl Panel<'_> {
         let b_row = if PACKED { 2 * S::LANES } else { b_row }; // a constant for the compiler
         let last = columns.len().wrapping_sub(width - S::LANES); // columns in the last vector of a narrow tile
         assert!(!NARROW || last <= S::LANES);
-        let end = columns.start + columns.len().next_multiple_of(width);
         let length = c.len();
-        assert!((ROWS - 1) * c_row + columns.end <= c.len() && row.is_none_or(|row| end <= row.len()));
+        assert!((ROWS - 1) * c_row + columns.end <= c.len() && row.is_none_or(|row| columns.end <= row.len()));
         let tiles = columns.len().div_ceil(width);
         if let Some(k) = steps.checked_ilog2() {
             let k = (blocks - 1) * BLOCK + k as usize;
@@ -382,26 +393,32 @@ impl Panel<'_> {
         // SAFETY: what is asserted above is that the last number that is read or written, in the last row, at the last step
         // and in the last vector, is in its slice. The processor has S: see `Target`.
         unsafe {
-            let load = |from: *const f32| from.cast::<[S::Vector; VECTORS]>().read_unaligned();
+            let load = |from: *const f32| from.cast::<S::Vector>().read_unaligned();
             for (j, tile) in columns.step_by(width).zip(first..) {
                 let from = b.as_ptr().wrapping_add(tile * strip); // beyond B where k = 0
                 let c = c.as_mut_ptr().add(j);
-                let mut acc: [[S::Vector; VECTORS]; ROWS] = from_fn(|r| {
-                    from_fn(|v| {
-                        let from = c.add(r * c_row + v * S::LANES);
-                        // Behind the last rows there may be nothing, or what another thread writes.
-                        if NARROW && v == VECTORS - 1 && j + r * c_row + width > length {
-                            S::load_first(last, from)
-                        } else {
-                            from.cast::<S::Vector>().read_unaligned()
-                        }
-                    })
-                });
-                if beta != 1.0 || row.is_some() {
+                let load_c = |r, v| {
+                    let from = c.add(r * c_row + v * S::LANES);
+                    // Behind the last rows there may be nothing, or what another thread writes.
+                    if NARROW && v == VECTORS - 1 && j + r * c_row + width > length {
+                        S::load_first(last, from)
+                    } else {
+                        load(from)
+                    }
+                };
+                let load_row = |v| match row {
+                    Some(row) if NARROW && v == VECTORS - 1 => S::load_first(last, row.as_ptr().add(j + v * S::LANES)),
+                    Some(row) => load(row.as_ptr().add(j + v * S::LANES)),
                     // x + -0.0 is x, whatever its sign.
-                    let row = row.map_or(load([-0.0_f32; 64].as_ptr()), |row| load(row.as_ptr().add(j)));
-                    acc = acc.map(|c| from_fn(|v| S::multiply_add(beta, c[v], row[v])));
-                }
+                    None => load([if beta == 0.0 { 0.0 } else { -0.0 }; 16].as_ptr()),
+                };
+                let mut acc: [[S::Vector; VECTORS]; ROWS] = if beta == 1.0 && row.is_none() {
+                    from_fn(|r| from_fn(|v| load_c(r, v)))
+                } else {
+                    let row: [S::Vector; VECTORS] = from_fn(load_row);
+                    let scaled = |r| from_fn(|v| S::multiply_add(beta, load_c(r, v), row[v]));
+                    if beta == 0.0 { [row; ROWS] } else { from_fn(scaled) }
+                };
                 let fetch = |from: *const f32, r, row, j| S::prefetch(from.wrapping_add(r * row + j));
                 if PACKED {
                     // What is needed next is not near yet: the next tile of C, and with each tile some of A's next panel.
@@ -418,7 +435,7 @@ impl Panel<'_> {
                     while left != 0 {
                         let k = k0 + left.trailing_zeros() as usize;
                         left &= left - 1;
-                        let b = load(from.add(k * b_row));
+                        let b: [S::Vector; VECTORS] = from_fn(|v| load(from.add(k * b_row + v * S::LANES)));
                         if PACKED {
                             // Of a strip in the second cache, some steps ahead.
                             (0..VECTORS).for_each(|v| fetch(from, k + 12, b_row, v * S::LANES));

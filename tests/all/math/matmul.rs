@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::common::{U, numbers, random_matrix};
 use mnist_mlp::math::kernel::Kernel;
-use mnist_mlp::math::matrix::{Matrix, matmul, matmul_sparse, matmul_sparse_transposed_a};
-use mnist_mlp::math::matrix::{matmul_transposed_a, matmul_transposed_b, sum_rows, transpose};
+use mnist_mlp::math::kernel::product::Product;
+use mnist_mlp::math::matrix::{Matrix, matmul, matmul_transposed_a, matmul_transposed_b, sum_rows, transpose};
 use proptest::prelude::*;
 
 /// `β·C + A·B` as it is defined: each element `β·c`, then one multiply-add for each `k` in order.
@@ -14,7 +14,7 @@ fn naive(a: &Matrix, b: &Matrix, beta: f32, c: &Matrix, mul_add: fn(f32, f32, f3
     let mut product = Matrix::zeros(c.rows(), c.columns());
     for i in 0..c.rows() {
         for j in 0..c.columns() {
-            let start = beta * c.row(i)[j];
+            let start = if beta == 0.0 { 0.0 } else { beta * c.row(i)[j] };
             product.row_mut(i)[j] = (0..b.rows()).fold(start, |sum, k| mul_add(a.row(i)[k], b.row(k)[j], sum));
         }
     }
@@ -61,21 +61,41 @@ fn check(a: &Matrix, b: &Matrix, beta: f32, c: &Matrix) {
     }
 }
 
-/// The two forms that skip zeros, on finite numbers of which C has no zero to lose its sign.
+/// The two forms that skip zeros, which add a row, on finite numbers.
+fn sparse(
+    kernel: Kernel,
+    [a, a_transposed]: [&Matrix; 2],
+    b: &Matrix,
+    beta: f32,
+    row: &[f32],
+    c: &Matrix,
+) -> [Matrix; 2] {
+    [(a, false), (a_transposed, true)].map(|(a, transpose_a)| {
+        let mut product = c.clone();
+        let fields = Product { transpose_a, skip_zeros: true, beta, row: Some(row), ..Product::new(a, b) };
+        fields.write_to(kernel, &mut product);
+        product
+    })
+}
+
+/// The forms that add a row, with and without zeros skipped, on finite numbers.
 fn check_sparse(a: &Matrix, b: &Matrix, beta: f32, row: &Matrix, c: &Matrix) {
     let a_transposed = naive_transpose(a);
     for kernel in Kernel::supported() {
         let mul_add = if kernel.is_fused() { f32::mul_add } else { |a, b, c| a * b + c };
-        let what = |form| format!("{kernel}, {form}, {} × {} × {}, β = {beta}", c.rows(), b.rows(), c.columns());
-        let mut plain = c.clone();
-        matmul_sparse(kernel, a, b, beta, &mut plain);
-        assert_same(&what("A·B, sparse"), &plain, &naive(a, b, beta, c, mul_add));
-        let (mut by_a, mut start) = (c.clone(), c.clone());
-        matmul_sparse_transposed_a(kernel, &a_transposed, b, beta, row, &mut by_a);
+        let mut start = c.clone();
         for i in 0..c.rows() {
-            start.row_mut(i).iter_mut().zip(row.data()).for_each(|(c, &row)| *c = mul_add(beta, *c, row));
+            let scaled = |c, row| if beta == 0.0 { row } else { mul_add(beta, c, row) };
+            start.row_mut(i).iter_mut().zip(row.data()).for_each(|(c, &row)| *c = scaled(*c, row));
         }
-        assert_same(&what("Aᵀ·B, sparse"), &by_a, &naive(a, b, 1.0, &start, mul_add));
+        let expected = naive(a, b, 1.0, &start, mul_add);
+        let what = |form| format!("{kernel}, {form}, {} × {} × {}, β = {beta}", c.rows(), b.rows(), c.columns());
+        let mut all = c.clone();
+        Product { beta, row: Some(row.data()), ..Product::new(a, b) }.write_to(kernel, &mut all);
+        assert_same(&what("row + A·B"), &all, &expected);
+        let [plain, by_a] = sparse(kernel, [a, &a_transposed], b, beta, row.data(), c);
+        assert_same(&what("row + A·B, sparse"), &plain, &expected);
+        assert_same(&what("row + Aᵀ·B, sparse"), &by_a, &expected);
     }
 }
 
@@ -108,14 +128,6 @@ fn special_matrix(rows: usize, columns: usize, seed: u64, one_in: f32) -> Matrix
     matrix
 }
 
-/// β = 0 may leave C unread or multiply it by 0: the same, unless C has a NaN, an infinity or a sign to lose.
-fn readable(beta: f32, mut c: Matrix) -> Matrix {
-    if beta == 0.0 {
-        c.data_mut().iter_mut().for_each(|x| *x = if x.is_finite() { x.abs() } else { 1.0 });
-    }
-    c
-}
-
 fn beta() -> impl Strategy<Value = f32> {
     prop_oneof![Just(0.0), Just(1.0), -2.0..2.0_f32]
 }
@@ -125,7 +137,7 @@ proptest! {
     fn every_kernel_is_the_three_loops(
         (m, n, k) in (0..40usize, 0..70usize, 0..200usize), beta in beta(), seed in any::<u64>()
     ) {
-        let c = readable(beta, random_matrix(m, n, seed ^ 3));
+        let c = random_matrix(m, n, seed ^ 3);
         check(&random_matrix(m, k, seed ^ 1), &random_matrix(k, n, seed ^ 2), beta, &c);
     }
 
@@ -135,7 +147,7 @@ proptest! {
     ) {
         let row = random_matrix(1, n, seed ^ 4);
         let (a, b) = (sparse_matrix(m, k, seed ^ 1, share), random_matrix(k, n, seed ^ 2));
-        check_sparse(&a, &b, beta, &row, &readable(beta, random_matrix(m, n, seed ^ 3)));
+        check_sparse(&a, &b, beta, &row, &random_matrix(m, n, seed ^ 3));
     }
 
     #[test]
@@ -164,7 +176,7 @@ proptest! {
     fn infinities_nans_and_subnormals_are_the_three_loops_too(
         (m, n, k) in (0..20usize, 0..40usize, 0..70usize), beta in beta(), seed in any::<u64>(), one_in in 1.0..300.0_f32
     ) {
-        let c = readable(beta, special_matrix(m, n, seed ^ 3, one_in));
+        let c = special_matrix(m, n, seed ^ 3, one_in);
         check(&special_matrix(m, k, seed ^ 1, one_in), &special_matrix(k, n, seed ^ 2, one_in), beta, &c);
     }
 
@@ -197,11 +209,10 @@ fn steps_without_a_number_in_a_are_skipped() {
         (0..k).for_each(|step| b.row_mut(step).fill(if skipped(step) { f32::NAN } else { 1.0 }));
         let expected = vec![(0..k).filter(|&step| !skipped(step)).count() as f32; m * 5];
         for kernel in Kernel::supported() {
-            let [mut all, mut plain, mut by_a] = [(); 3].map(|()| Matrix::zeros(m, 5));
+            let mut all = Matrix::zeros(m, 5);
             matmul(kernel, &a, &b, 1.0, &mut all);
             assert!(all.data().iter().all(|x| x.is_nan() == (k > 1)), "{kernel}, {m} × {k}: skipped, unasked");
-            matmul_sparse(kernel, &a, &b, 1.0, &mut plain);
-            matmul_sparse_transposed_a(kernel, &naive_transpose(&a), &b, 1.0, &Matrix::zeros(1, 5), &mut by_a);
+            let [plain, by_a] = sparse(kernel, [&a, &naive_transpose(&a)], &b, 0.0, &[0.0; 5], &all);
             assert_eq!([plain.data(), by_a.data()], [&expected[..]; 2], "{kernel}, {m} × {k}");
         }
     }
@@ -227,7 +238,7 @@ fn large_shapes() {
     let shapes = [(16, 784, 128), (784, 16, 128), (48, 128, 64), (16, 64, 10), (16, 10, 64), (64, 16, 10)];
     for (m, k, n) in shapes.into_iter().chain([(100, 100, 100), (129, 257, 65), (1, 1000, 1), (1000, 1, 1)]) {
         for beta in [0.0, 1.0, 0.875] {
-            let c = readable(beta, random_matrix(m, n, 3));
+            let c = random_matrix(m, n, 3);
             check(&random_matrix(m, k, 1), &random_matrix(k, n, 2), beta, &c);
         }
     }
@@ -253,17 +264,17 @@ fn threads_change_no_bit() {
         for kernel in Kernel::supported() {
             let all = |threads: usize| {
                 let kernel = kernel.on_threads(threads);
-                let mut products = [(); 5].map(|()| c.clone());
-                let [plain, by_a, by_b, sparse, sparse_by_a] = &mut products;
+                let mut products = [(); 3].map(|()| c.clone());
+                let [plain, by_a, by_b] = &mut products;
                 matmul(kernel, &a, &b, 0.5, plain);
                 matmul_transposed_a(kernel, &a_transposed, &b, 0.5, by_a);
                 matmul_transposed_b(kernel, &a, &b_transposed, by_b, &mut Default::default());
-                matmul_sparse(kernel, &a, &b, 0.5, sparse);
-                matmul_sparse_transposed_a(kernel, &a_transposed, &b, 0.5, &random_matrix(1, n, 4), sparse_by_a);
+                let row = random_matrix(1, n, 4);
+                let sparse = sparse(kernel, [&a, &a_transposed], &b, 0.5, row.data(), &c);
                 let (mut transposed, mut sum) = (Matrix::default(), Matrix::zeros(1, n));
                 transpose(kernel, &b, &mut transposed);
                 sum_rows(kernel, &b, sum.data_mut());
-                products.into_iter().chain([transposed, sum]).collect::<Vec<_>>()
+                products.into_iter().chain(sparse).chain([transposed, sum]).collect::<Vec<_>>()
             };
             let one = all(1);
             for threads in [2, 3, 7, 100] {
@@ -328,14 +339,16 @@ fn shapes_that_do_not_fit_are_refused() {
             if a.columns() != b.rows() {
                 refused(&|c| matmul_transposed_b(kernel, &a, &bt, c, &mut Default::default()));
             }
-            refused(&|c| matmul_sparse(kernel, &a, &b, 0.0, c));
-            refused(&|c| matmul_sparse_transposed_a(kernel, &at, &b, 0.0, &zeros(1, c.columns()), c));
+            refused(&|c| Product { skip_zeros: true, ..Product::new(&a, &b) }.write_to(kernel, c));
+            refused(&|c| Product { skip_zeros: true, transpose_a: true, ..Product::new(&at, &b) }.write_to(kernel, c));
         }
     }
-    let (row, mut c) = (zeros(1, 4), zeros(2, 5));
-    let row_of_four = || matmul_sparse_transposed_a(Kernel::best(), &zeros(3, 2), &zeros(3, 5), 0.0, &row, &mut c);
-    assert!(catch_unwind(AssertUnwindSafe(row_of_four)).is_err());
+    let product = |row| {
+        Product { row: Some(row), ..Product::new(&zeros(2, 3), &zeros(3, 5)) }
+            .write_to(Kernel::best(), &mut zeros(2, 5));
+    };
+    product(&[0.0; 5]);
+    assert!(catch_unwind(|| product(&[0.0; 4])).is_err() && catch_unwind(|| product(&[0.0; 6])).is_err());
     assert!(catch_unwind(|| sum_rows(Kernel::best(), &zeros(3, 2), &mut [0.0; 3])).is_err());
     assert!(catch_unwind(|| Matrix::from_rows(2, 3, &[0.0; 5])).is_err());
-    assert!(catch_unwind(|| Matrix::zeros(2, 3).fill_rows(&[0.0; 2])).is_err());
 }

@@ -2,8 +2,8 @@
 //! minutes (`make miri`), to see that the kernels touch nothing but their matrices.
 
 use mnist_mlp::math::kernel::Kernel;
-use mnist_mlp::math::matrix::{Matrix, matmul, matmul_sparse, matmul_sparse_transposed_a};
-use mnist_mlp::math::matrix::{matmul_transposed_a, matmul_transposed_b, transpose};
+use mnist_mlp::math::kernel::product::Product;
+use mnist_mlp::math::matrix::{Matrix, matmul, matmul_transposed_a, matmul_transposed_b, transpose};
 
 /// Small whole numbers, every third zero, so that no product rounds and all kernels have the same sums.
 fn numbers(rows: usize, columns: usize) -> Matrix {
@@ -29,8 +29,10 @@ fn the_products_touch_nothing_but_their_matrices() {
             matmul_transposed_a(kernel, &a_transposed, &b, 1.0, by_a);
             matmul_transposed_b(kernel, &a, &b_transposed, by_b, &mut Default::default());
             by_b.data_mut().iter_mut().for_each(|x| *x += 0.5);
-            matmul_sparse(kernel, &a, &b, 1.0, sparse);
-            matmul_sparse_transposed_a(kernel, &a_transposed, &b, -1.0, &filled(1, 1.0), sparse_by_a);
+            let (row, zeros) = (vec![0.5; n], vec![0.0; n]);
+            let product = |a, beta, row| Product { skip_zeros: true, beta, row: Some(row), ..Product::new(a, &b) };
+            product(&a, 0.0, &row).write_to(kernel, sparse);
+            Product { transpose_a: true, ..product(&a_transposed, 1.0, &zeros) }.write_to(kernel, sparse_by_a);
             for product in products {
                 assert_eq!(product.data(), expected, "{kernel}, {m} × {k} · {k} × {n}");
             }
