@@ -13,7 +13,7 @@
 use crate::data::Images;
 use crate::math::kernel::product::Product;
 use crate::math::kernel::{Kernel, Operation, Simd};
-use crate::math::matrix::{Matrix, matmul_transposed_b, sum_rows};
+use crate::math::matrix::{LINE_NUMBERS, MOVE, Matrix, matmul_transposed_b, sum_rows};
 use crate::math::rng::Rng;
 
 /// Where weights and biases start.
@@ -53,11 +53,16 @@ pub enum Input<'a> {
 }
 
 /// `pixels ←` P, the images of those numbers, one a row (`numbers × size`), each pixel as p/255.
-pub fn gather(kernel: Kernel, images: &Images, numbers: impl ExactSizeIterator<Item = usize>, pixels: &mut Matrix) {
+pub fn gather(
+    kernel: Kernel,
+    images: &Images,
+    numbers: impl ExactSizeIterator<Item = usize> + Send,
+    pixels: &mut Matrix,
+) {
     pixels.reshape(numbers.len(), images.size());
-    for (row, i) in numbers.enumerate() {
-        kernel.run(Convert { image: images.image(i), pixels: pixels.row_mut(row) });
-    }
+    let kernel = kernel.for_work(MOVE * pixels.data().len());
+    let rows = pixels.data_mut().chunks_exact_mut(images.size().max(1));
+    kernel.each(rows.zip(numbers), |(pixels, i)| kernel.run(Convert { image: images.image(i), pixels }));
 }
 
 struct Convert<'a> {
@@ -149,11 +154,11 @@ impl Linear {
     ) {
         // What is too small to change a weight. Its products would soon be subnormal, with which many processors compute a
         // hundred times as slowly: saturated units would bring training to a crawl.
-        kernel.run(Replace(gradient, |d: f32| if d.abs() < 1e-24 { 0.0 } else { d }));
+        replace(kernel, gradient, |d| if d.abs() < 1e-24 { 0.0 } else { d });
         if let Input::Activations(_) = input {
             matmul_transposed_b(kernel, gradient, &self.weight, input_gradient, scratch);
         }
-        kernel.run(Replace(gradient, |d: f32| -step.learning_rate * d));
+        replace(kernel, gradient, |d| -step.learning_rate * d);
         let [sum, _] = scratch;
         sum.reshape(1, self.bias.len());
         sum_rows(kernel, gradient, sum.data_mut());
@@ -184,12 +189,17 @@ impl Linear {
 }
 
 /// Replaces each number by what the function makes of it.
-struct Replace<'a, F>(&'a mut Matrix, F);
+fn replace(kernel: Kernel, numbers: &mut Matrix, f: impl Fn(f32) -> f32 + Sync) {
+    let (kernel, count) = (kernel.for_work(MOVE * numbers.data().len()), numbers.data().len());
+    kernel.each_part(numbers.data_mut(), count, LINE_NUMBERS, |part, _| kernel.run(Replace(part, &f)));
+}
+
+struct Replace<'a, F>(&'a mut [f32], &'a F);
 
 impl<F: Fn(f32) -> f32> Operation for Replace<'_, F> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(self) {
-        self.0.data_mut().iter_mut().for_each(|x| *x = (self.1)(*x));
+        self.0.iter_mut().for_each(|x| *x = (self.1)(*x));
     }
 }
