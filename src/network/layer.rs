@@ -56,13 +56,17 @@ pub enum Input<'a> {
 pub fn gather(
     kernel: Kernel,
     images: &Images,
-    numbers: impl ExactSizeIterator<Item = usize> + Send,
+    numbers: impl ExactSizeIterator<Item = usize> + Clone + Sync,
     pixels: &mut Matrix,
 ) {
     pixels.reshape(numbers.len(), images.size());
     let kernel = kernel.for_work(MOVE * pixels.data().len());
-    let rows = pixels.data_mut().chunks_exact_mut(images.size().max(1));
-    kernel.each(rows.zip(numbers), |(pixels, i)| kernel.run(Convert { image: images.image(i), pixels }));
+    let (count, size) = (numbers.len(), images.size().max(1));
+    kernel.each_part(pixels.data_mut(), count, kernel.share(count, 1), |rows, first| {
+        for (pixels, i) in rows.chunks_exact_mut(size).zip(numbers.clone().skip(first)) {
+            kernel.run(Convert { image: images.image(i), pixels });
+        }
+    });
 }
 
 struct Convert<'a> {
@@ -191,7 +195,9 @@ impl Linear {
 /// Replaces each number by what the function makes of it.
 fn replace(kernel: Kernel, numbers: &mut Matrix, f: impl Fn(f32) -> f32 + Sync) {
     let (kernel, count) = (kernel.for_work(MOVE * numbers.data().len()), numbers.data().len());
-    kernel.each_part(numbers.data_mut(), count, LINE_NUMBERS, |part, _| kernel.run(Replace(part, &f)));
+    kernel.each_part(numbers.data_mut(), count, kernel.share(count, LINE_NUMBERS), |part, _| {
+        kernel.run(Replace(part, &f))
+    });
 }
 
 struct Replace<'a, F>(&'a mut [f32], &'a F);

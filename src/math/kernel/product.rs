@@ -103,7 +103,7 @@ const BLOCK_COLUMNS: usize = 512;
 const PACKED_ROWS: usize = 96;
 /// And only where `B` has more numbers than this: fewer stay in the nearest caches by themselves.
 const PACKED_NUMBERS: usize = 1 << 15;
-/// Of so many rows, or a multiple, is what a thread takes at a time: enough to be packed for.
+/// The least rows that a thread takes, each for itself packing `B`.
 const PART_ROWS: usize = 128;
 /// The most rows that a tile has.
 const MOST_ROWS: usize = 8;
@@ -121,7 +121,7 @@ impl<'a> Product<'a> {
         Product { a, transpose_a: false, skip_zeros: false, b, beta: 0.0, row: None }
     }
 
-    /// Computes `C`, `m × n`. Where threads share a large product, each takes some of the rows of `C` at a time; or, if `C` has
+    /// Computes `C`, `m × n`. Where threads share a large product, each takes its part of the rows of `C`; or, if `C` has
     /// few rows and all of them need a large `B`, some of the columns, and so reads only its part of `B`.
     ///
     /// # Panics
@@ -139,7 +139,8 @@ impl<'a> Product<'a> {
         if kernel.threads() > 1 && m < n.min(k).min(2 * PART_ROWS * kernel.threads()) {
             return self.columns_in_parts(kernel, c);
         }
-        kernel.each_part(c.data_mut(), m, PART_ROWS, |c, first| self.part(kernel, first, 0..n, c));
+        let part = m.div_ceil((m / PART_ROWS).clamp(1, kernel.threads())).next_multiple_of(MOST_ROWS);
+        kernel.each_part(c.data_mut(), m, part, |c, first| self.part(kernel, first, 0..n, c));
     }
 
     #[cold]
@@ -152,9 +153,10 @@ impl<'a> Product<'a> {
             let mut part = PART.take();
             part.reshape(m, columns.len());
             let lock = || c.lock().unwrap_or_else(PoisonError::into_inner);
-            let whole = lock();
-            (0..m).for_each(|i| part.row_mut(i).copy_from_slice(&whole.row(i)[columns.clone()]));
-            drop(whole);
+            if self.beta != 0.0 {
+                let whole = lock();
+                (0..m).for_each(|i| part.row_mut(i).copy_from_slice(&whole.row(i)[columns.clone()]));
+            }
             self.part(kernel, 0, columns.clone(), part.data_mut());
             let mut whole = lock();
             (0..m).for_each(|i| whole.row_mut(i)[columns.clone()].copy_from_slice(part.row(i)));
