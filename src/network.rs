@@ -147,8 +147,7 @@ impl Network {
     /// the kernel's threads.
     pub fn predict(&self, images: &Images) -> Matrix {
         let mut probabilities = Matrix::zeros(images.len(), self.classes());
-        let part = self.kernel.share(images.len(), EVALUATION_BATCH);
-        self.kernel.each_part(probabilities.data_mut(), images.len(), part, |rows, mut start| {
+        self.kernel.each_part(probabilities.data_mut(), images.len(), EVALUATION_BATCH, |rows, mut start| {
             let mut buffers = self.buffers();
             for rows in rows.chunks_mut(EVALUATION_BATCH * self.classes()) {
                 let end = start + rows.len() / self.classes();

@@ -91,9 +91,16 @@ impl Kernel {
         if self.threads == 1 { count.max(1) } else { count.div_ceil(4 * self.threads).next_multiple_of(multiple) }
     }
 
-    /// Does `work` on each `part` of `rows`, which are `count` rows of equal length; it is also given the number of a part's
-    /// first row.
-    pub fn each_part<T: Send>(self, rows: &mut [T], count: usize, part: usize, work: impl Fn(&mut [T], usize) + Sync) {
+    /// Does `work` on parts of `rows`, as [`Kernel::share`] cuts these `count` rows of equal length; it is also given the number
+    /// of a part's first row.
+    pub fn each_part<T: Send>(
+        self,
+        rows: &mut [T],
+        count: usize,
+        multiple: usize,
+        work: impl Fn(&mut [T], usize) + Sync,
+    ) {
+        let part = self.share(count, multiple);
         let length = part * (rows.len() / count.max(1));
         let parts = rows.chunks_mut(length.max(1)).zip((0..).step_by(part));
         self.each(parts, |(rows, first)| work(rows, first));

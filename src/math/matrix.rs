@@ -147,8 +147,7 @@ pub fn transpose(kernel: Kernel, from: &Matrix, to: &mut Matrix) {
     let (rows, columns) = (from.rows, from.columns);
     to.reshape(columns, rows);
     let kernel = kernel.for_work(MOVE * rows * columns);
-    let part = kernel.share(columns, 64);
-    kernel.each_part(to.data_mut(), columns, part, |to, first| transpose_strips(from.data(), columns, first, to, rows));
+    kernel.each_part(to.data_mut(), columns, 64, |to, first| transpose_strips(from.data(), columns, first, to, rows));
 }
 
 /// `to ←` the transpose of the columns of `from` from `first` on, as many as `to` has rows.
@@ -183,8 +182,7 @@ fn transpose_strips(from: &[f32], columns: usize, first: usize, to: &mut [f32], 
 pub fn sum_rows(kernel: Kernel, a: &Matrix, sum: &mut [f32]) {
     assert_eq!(sum.len(), a.columns);
     let kernel = kernel.for_work(MOVE * a.rows * a.columns);
-    let part = kernel.share(a.columns, LINE_NUMBERS);
-    kernel.each_part(sum, a.columns, part, |sum, first| kernel.run(SumRows { a, first, sum }));
+    kernel.each_part(sum, a.columns, LINE_NUMBERS, |sum, first| kernel.run(SumRows { a, first, sum }));
 }
 
 /// The sums of the columns from `first` on, as many as there are in `sum`.

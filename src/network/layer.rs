@@ -62,7 +62,7 @@ pub fn gather(
     pixels.reshape(numbers.len(), images.size());
     let kernel = kernel.for_work(MOVE * pixels.data().len());
     let (count, size) = (numbers.len(), images.size().max(1));
-    kernel.each_part(pixels.data_mut(), count, kernel.share(count, 1), |rows, first| {
+    kernel.each_part(pixels.data_mut(), count, 1, |rows, first| {
         for (pixels, i) in rows.chunks_exact_mut(size).zip(numbers.clone().skip(first)) {
             kernel.run(Convert { image: images.image(i), pixels });
         }
@@ -195,9 +195,7 @@ impl Linear {
 /// Replaces each number by what the function makes of it.
 fn replace(kernel: Kernel, numbers: &mut Matrix, f: impl Fn(f32) -> f32 + Sync) {
     let (kernel, count) = (kernel.for_work(MOVE * numbers.data().len()), numbers.data().len());
-    kernel.each_part(numbers.data_mut(), count, kernel.share(count, LINE_NUMBERS), |part, _| {
-        kernel.run(Replace(part, &f))
-    });
+    kernel.each_part(numbers.data_mut(), count, LINE_NUMBERS, |part, _| kernel.run(Replace(part, &f)));
 }
 
 struct Replace<'a, F>(&'a mut [f32], &'a F);

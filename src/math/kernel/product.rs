@@ -56,11 +56,11 @@
 //!
 //! # The bits
 //!
-//! Each element of `C` is `β·c` plus its number of a row, or that number alone if β is 0; then one fused multiply-add for each `k`, in order. No loop above changes that
-//! order, and a lane is an element, so AVX2, AVX-512 and a naive loop of [`f32::mul_add`] give the same bits. The
-//! portable kernel does so too where the target has a fused multiply-add in every processor (aarch64); elsewhere it
-//! multiplies and adds with two roundings ([`Kernel::is_fused`](super::Kernel::is_fused)), because `mul_add` would be a
-//! slow library call.
+//! Each element of `C` is `β·c` plus its number of a row, or that number alone if β is 0; then one fused multiply-add for
+//! each `k`, in order. No loop above changes that order, and a lane is an element, so AVX2, AVX-512 and a naive loop of
+//! [`f32::mul_add`] give the same bits. The portable kernel does so too where the target has a fused multiply-add in every
+//! processor (aarch64); elsewhere it multiplies and adds with two roundings ([`Kernel::is_fused`](super::Kernel::is_fused)),
+//! because `mul_add` would be a slow library call.
 //!
 //! A skipped step would have added `0·b`, which changes nothing but `-0.0` to `0.0`, unless `b` is infinite or NaN. In these
 //! two cases the result depends on which rows share a tile, and so on the kernel. Training meets neither: it fails once a
@@ -139,8 +139,9 @@ impl<'a> Product<'a> {
         if kernel.threads() > 1 && m < n.min(k).min(2 * PART_ROWS * kernel.threads()) {
             return self.columns_in_parts(kernel, c);
         }
-        let part = m.div_ceil((m / PART_ROWS).clamp(1, kernel.threads())).next_multiple_of(MOST_ROWS);
-        kernel.each_part(c.data_mut(), m, part, |c, first| self.part(kernel, first, 0..n, c));
+        let rows = m.div_ceil((m / PART_ROWS).clamp(1, kernel.threads())).next_multiple_of(MOST_ROWS);
+        let parts = c.data_mut().chunks_mut(rows * n).zip((0..).step_by(rows));
+        kernel.each(parts, |(c, first)| self.part(kernel, first, 0..n, c));
     }
 
     #[cold]

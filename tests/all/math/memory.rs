@@ -22,8 +22,7 @@ fn the_products_touch_nothing_but_their_matrices() {
         let term = |i: usize, j: usize| (0..k).map(|l| a.row(i)[l] * b.row(l)[j]).sum::<f32>();
         let expected: Vec<f32> = (0..m * n).map(|at| 0.5 + term(at / n, at % n)).collect();
         for kernel in Kernel::supported() {
-            let filled = |rows, number| Matrix::from_rows(rows, n, &vec![number; rows * n]);
-            let mut products = [(); 5].map(|()| filled(m, 0.5));
+            let mut products = [(); 5].map(|()| Matrix::from_rows(m, n, &vec![0.5; m * n]));
             let [plain, by_a, by_b, sparse, sparse_by_a] = &mut products;
             matmul(kernel, &a, &b, 1.0, plain);
             matmul_transposed_a(kernel, &a_transposed, &b, 1.0, by_a);
