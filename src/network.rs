@@ -135,7 +135,7 @@ impl Network {
 
     /// Whether every weight and bias is a finite number. Training that has diverged leaves others.
     pub fn is_finite(&self) -> bool {
-        self.layers.iter().all(|layer| layer.weight.data().iter().chain(&layer.bias).all(|w| w.is_finite()))
+        self.layers.iter().all(|layer| layer.weight.iter().chain(&layer.bias).all(|w| w.is_finite()))
     }
 
     /// How many classes the network tells apart.
@@ -147,13 +147,14 @@ impl Network {
     /// the kernel's threads.
     pub fn predict(&self, images: &Images) -> Matrix {
         let mut probabilities = Matrix::zeros(images.len(), self.classes());
-        self.kernel.each_part(probabilities.data_mut(), images.len(), EVALUATION_BATCH, |rows, mut start| {
+        let stride = probabilities.stride();
+        self.kernel.each_part(probabilities.padded_mut(), images.len(), EVALUATION_BATCH, |rows, mut start| {
             let mut buffers = self.buffers();
-            for rows in rows.chunks_mut(EVALUATION_BATCH * self.classes()) {
-                let end = start + rows.len() / self.classes();
+            for rows in rows.chunks_mut(EVALUATION_BATCH * stride) {
+                let end = start + rows.len() / stride;
                 gather(self.kernel, images, start..end, &mut buffers.pixels);
                 self.forward(&mut buffers, None);
-                rows.copy_from_slice(buffers.probabilities.data());
+                rows.copy_from_slice(buffers.probabilities.padded());
                 start = end;
             }
         });

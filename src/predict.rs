@@ -67,7 +67,7 @@ fn probabilities(model_path: &Path, images_path: &Path) -> Result<Matrix> {
         return Err(Error::new(images_path.display(), found, expected, "split the file"));
     }
     let probabilities = network.predict(&images);
-    if probabilities.data().iter().any(|p| !p.is_finite()) {
+    if probabilities.iter().any(|p| !p.is_finite()) {
         let found = "weights so large that the probabilities overflow";
         let (expected, next) = ("weights of a network that has learnt", "train again, with a lower learning_rate");
         return Err(Error::new(model_path.display(), found, expected, next));

@@ -275,7 +275,7 @@ pub fn train(mut trainer: Trainer, test: &Dataset, watch: &mut dyn FnMut(Event) 
         let (learning_rate, loss, running_accuracy) = trainer.epoch(|images| watch(Event::Batch { epoch, images }))?;
         test_probabilities = trainer.network.predict(&test.images);
         // The loss is from before the last update; finite weights can still be large enough for an infinite output.
-        let outputs_are_finite = test_probabilities.data().iter().all(|p| p.is_finite());
+        let outputs_are_finite = test_probabilities.iter().all(|p| p.is_finite());
         if !(loss.is_finite() && trainer.network.is_finite() && outputs_are_finite) {
             let Config { learning_rate, weight_decay, .. } = config;
             // From 2 on, the decay alone makes the weights grow.

@@ -11,13 +11,14 @@ pub(crate) const LINE_NUMBERS: usize = LINE / size_of::<f32>();
 
 /// A matrix of `rows × columns`, row after row in one flat vector.
 ///
-/// The numbers begin at the start of a cache line, because a vector that straddles two lines has to be loaded from both. At
-/// least a line of unused numbers follows, so that a whole vector can be loaded from the place of any number.
+/// Each row begins at the start of a cache line and is padded to whole lines. So no vector straddles two lines, which would
+/// both have to be loaded; a row is a whole number of vectors; and no two rows share a line, for which threads would fight.
 #[derive(Debug, Default)]
 pub struct Matrix {
     rows: usize,
     columns: usize,
-    /// Unused numbers up to `start`, row after row, and unused numbers again.
+    /// Unused numbers up to `start`, then row after row, and at least a line of unused numbers: a whole vector can be loaded
+    /// from the place of any number.
     flat: Vec<f32>,
     start: usize,
 }
@@ -25,7 +26,7 @@ pub struct Matrix {
 impl Matrix {
     /// How long `flat` must be, if that fits into a usize.
     fn flat_length(rows: usize, columns: usize) -> Option<usize> {
-        rows.checked_mul(columns)?.checked_add(2 * LINE_NUMBERS)
+        rows.checked_mul(columns.checked_next_multiple_of(LINE_NUMBERS)?)?.checked_add(2 * LINE_NUMBERS)
     }
 
     /// `rows × columns` zeros.
@@ -44,8 +45,9 @@ impl Matrix {
     /// # Panics
     /// If `data` does not hold `rows · columns` numbers.
     pub fn from_rows(rows: usize, columns: usize, data: &[f32]) -> Self {
+        assert_eq!(data.len(), rows * columns, "as many numbers as {rows} × {columns} has");
         let mut matrix = Matrix::zeros(rows, columns);
-        matrix.data_mut().copy_from_slice(data);
+        matrix.iter_mut().zip(data).for_each(|(to, from)| *to = *from);
         matrix
     }
 
@@ -59,53 +61,81 @@ impl Matrix {
         self.columns
     }
 
+    /// How far apart two rows are in memory.
+    pub fn stride(&self) -> usize {
+        self.columns.next_multiple_of(LINE_NUMBERS)
+    }
+
     /// All numbers, row after row.
-    pub fn data(&self) -> &[f32] {
-        &self.padded()[..self.rows * self.columns]
+    pub fn iter(&self) -> impl Iterator<Item = &f32> {
+        (0..self.rows).flat_map(|i| self.row(i))
+    }
+
+    /// A copy of all numbers, row after row.
+    pub fn to_vec(&self) -> Vec<f32> {
+        self.iter().copied().collect()
     }
 
     /// All numbers, row after row, to change.
-    pub fn data_mut(&mut self) -> &mut [f32] {
-        let count = self.rows * self.columns;
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut f32> {
+        let (columns, stride) = (self.columns, self.stride().max(1)); // chunks_exact takes no zero
+        self.padded_mut().chunks_exact_mut(stride).flat_map(move |row| &mut row[..columns])
+    }
+
+    /// All rows with their padding, a row every [`Matrix::stride`] numbers. What pads a row is finite, and nobody reads it: what
+    /// is done with each number by itself may be done with it too.
+    pub fn padded(&self) -> &[f32] {
+        &self.flat[self.start..][..self.rows * self.stride()]
+    }
+
+    /// The same, to change.
+    pub fn padded_mut(&mut self) -> &mut [f32] {
+        let count = self.rows * self.stride();
         &mut self.flat[self.start..][..count]
     }
 
-    /// All numbers, and the unused ones that follow.
-    pub(crate) fn padded(&self) -> &[f32] {
+    /// All rows with their padding, and the unused numbers that follow.
+    pub(crate) fn and_beyond(&self) -> &[f32] {
         &self.flat[self.start..]
     }
 
     /// Row `i`: `columns` numbers.
     pub fn row(&self, i: usize) -> &[f32] {
-        &self.data()[i * self.columns..][..self.columns]
+        &self.padded()[i * self.stride()..][..self.columns]
     }
 
     /// Row `i`, to change.
     pub fn row_mut(&mut self, i: usize) -> &mut [f32] {
-        let columns = self.columns;
-        &mut self.data_mut()[i * columns..][..columns]
+        let (columns, stride) = (self.columns, self.stride());
+        &mut self.padded_mut()[i * stride..][..columns]
     }
 
     /// Makes this a matrix of `rows × columns` whose numbers are unspecified: a buffer that is about to be filled. Allocates
     /// only if the memory it has is too little.
     pub fn reshape(&mut self, rows: usize, columns: usize) {
-        if Matrix::flat_length(rows, columns).is_some_and(|length| length <= self.flat.len()) {
-            (self.rows, self.columns) = (rows, columns);
-        } else {
-            *self = Matrix::zeros(rows, columns);
+        if (rows, columns) == (self.rows, self.columns) {
+            return;
         }
+        if Matrix::flat_length(rows, columns).is_none_or(|length| length > self.flat.len()) {
+            return *self = Matrix::zeros(rows, columns);
+        }
+        (self.rows, self.columns) = (rows, columns);
+        let stride = self.stride().max(1);
+        self.padded_mut().chunks_exact_mut(stride).for_each(|row| row[columns..].fill(0.0));
     }
 }
 
 impl Clone for Matrix {
     fn clone(&self) -> Self {
-        Matrix::from_rows(self.rows, self.columns, self.data())
+        let mut matrix = Matrix::zeros(self.rows, self.columns);
+        matrix.padded_mut().copy_from_slice(self.padded());
+        matrix
     }
 }
 
 impl PartialEq for Matrix {
     fn eq(&self, other: &Self) -> bool {
-        (self.rows, self.columns, self.data()) == (other.rows, other.columns, other.data())
+        (self.rows, self.columns) == (other.rows, other.columns) && self.iter().eq(other.iter())
     }
 }
 
@@ -127,7 +157,7 @@ pub fn matmul_transposed_a(kernel: Kernel, a: &Matrix, b: &Matrix, beta: f32, c:
 /// of a layer are beside the numbers of a batch. `scratch` takes what is transposed.
 pub fn matmul_transposed_b(kernel: Kernel, a: &Matrix, b: &Matrix, c: &mut Matrix, scratch: &mut [Matrix; 2]) {
     let [transposed, c_transposed] = scratch;
-    if b.data().len() < a.data().len() + a.rows * b.rows {
+    if b.rows * b.columns < a.rows * (a.columns + b.rows) {
         transpose(kernel, b, transposed);
         c.reshape(a.rows, b.rows);
         matmul(kernel, a, transposed, 0.0, c);
@@ -144,45 +174,43 @@ pub(crate) const MOVE: usize = 64;
 
 /// `to ← fromᵀ`; `to` takes that shape.
 pub fn transpose(kernel: Kernel, from: &Matrix, to: &mut Matrix) {
-    let (rows, columns) = (from.rows, from.columns);
-    to.reshape(columns, rows);
-    let kernel = kernel.for_work(MOVE * rows * columns);
-    kernel.each_part(to.data_mut(), columns, 64, |to, first| transpose_strips(from.data(), columns, first, to, rows));
+    to.reshape(from.columns, from.rows);
+    let kernel = kernel.for_work(MOVE * from.rows * from.columns);
+    let stride = to.stride();
+    kernel.each_part(to.padded_mut(), from.columns, 64, |to, first| transpose_strips(from, first, to, stride));
 }
 
-/// `to ←` the transpose of the columns of `from` from `first` on, as many as `to` has rows.
+/// `to`, a row every `stride` numbers, `←` the transpose of the columns of `from` from `first` on, as many as `to` has rows.
 #[inline(always)]
-fn transpose_strips(from: &[f32], columns: usize, first: usize, to: &mut [f32], rows: usize) {
+fn transpose_strips(from: &Matrix, first: usize, to: &mut [f32], stride: usize) {
+    let (rows, from_stride, from) = (from.rows, from.stride(), from.padded());
     // chunks_exact takes no zero; without a row or a column there is nothing to do.
-    let mut strips = to.chunks_exact_mut(4 * rows.max(1));
+    let mut strips = to.chunks_exact_mut(4 * stride.max(1));
     for (strip, j) in (&mut strips).zip((first..).step_by(4)) {
         // Four rows of the result side by side, each written from left to right.
-        let mut strip = strip.chunks_exact_mut(rows);
+        let mut strip = strip.chunks_exact_mut(stride);
         let mut strip: [&mut [f32]; 4] = from_fn(|_| strip.next().unwrap_or_default());
         let mut blocks = strip.each_mut().map(|row| row.as_chunks_mut().0);
-        for (i, block) in from.chunks_exact(4 * columns).enumerate() {
-            let block = transpose_block(from_fn(|r| from_fn(|c| block[r * columns + j..][..4][c])));
+        for (i, block) in from.chunks_exact(4 * from_stride).enumerate() {
+            let block = transpose_block(from_fn(|r| from_fn(|c| block[r * from_stride + j..][..4][c])));
             for (row, values) in blocks.iter_mut().zip(block) {
                 row[i] = values;
             }
         }
     }
-    let (row_end, column_end) = (rows - rows % 4, to.len() / rows.max(1) / 4 * 4);
+    let (row_end, column_end) = (rows - rows % 4, to.len() / stride.max(1) / 4 * 4);
     for i in 0..rows {
-        for j in if i < row_end { column_end } else { 0 }..to.len() / rows {
-            to[j * rows + i] = from[i * columns + first + j];
+        for j in if i < row_end { column_end } else { 0 }..to.len() / stride {
+            to[j * stride + i] = from[i * from_stride + first + j];
         }
     }
 }
 
-/// `sum ←` the sum of A's rows.
-///
-/// # Panics
-/// If `sum` does not have a number for each column.
-pub fn sum_rows(kernel: Kernel, a: &Matrix, sum: &mut [f32]) {
-    assert_eq!(sum.len(), a.columns);
+/// `sum ←` the sum of A's rows, `1 × columns`.
+pub fn sum_rows(kernel: Kernel, a: &Matrix, sum: &mut Matrix) {
+    sum.reshape(1, a.columns);
     let kernel = kernel.for_work(MOVE * a.rows * a.columns);
-    kernel.each_part(sum, a.columns, LINE_NUMBERS, |sum, first| kernel.run(SumRows { a, first, sum }));
+    kernel.each_part(sum.padded_mut(), a.stride(), LINE_NUMBERS, |sum, first| kernel.run(SumRows { a, first, sum }));
 }
 
 /// The sums of the columns from `first` on, as many as there are in `sum`.
@@ -199,10 +227,10 @@ impl Operation for SumRows<'_> {
         let SumRows { a, first, sum } = self;
         sum.fill(0.0);
         // Two rows at a time, so that the sum is read and written half as often.
-        let columns = a.columns.max(1); // chunks_exact takes no zero
-        let mut pairs = a.data().chunks_exact(2 * columns);
+        let stride = a.stride().max(1); // chunks_exact takes no zero
+        let mut pairs = a.padded().chunks_exact(2 * stride);
         for pair in &mut pairs {
-            let (a, b) = pair.split_at(columns);
+            let (a, b) = pair.split_at(stride);
             for ((sum, a), b) in sum.iter_mut().zip(&a[first..]).zip(&b[first..]) {
                 *sum += a + b;
             }

@@ -61,17 +61,17 @@ impl Activation {
     /// `a ← f(z)`, number by number; `a` takes the shape of `z`.
     pub fn forward(self, kernel: Kernel, z: &Matrix, a: &mut Matrix) {
         a.reshape(z.rows(), z.columns());
-        let kernel = kernel.for_work(MOVE * z.data().len());
-        let part = kernel.share(z.data().len(), LINE_NUMBERS);
-        let parts = z.data().chunks(part).zip(a.data_mut().chunks_mut(part));
+        let kernel = kernel.for_work(MOVE * z.padded().len());
+        let part = kernel.share(z.padded().len(), LINE_NUMBERS);
+        let parts = z.padded().chunks(part).zip(a.padded_mut().chunks_mut(part));
         kernel.each(parts, |(z, a)| kernel.run(Forward { activation: self, z, a }));
     }
 
     /// `gradient`, ∂L/∂a, becomes ∂L/∂z = f′(z)·∂L/∂a, with the `z` and the `a` of [`forward`](Activation::forward).
     pub fn backward(self, kernel: Kernel, z: &Matrix, a: &Matrix, gradient: &mut Matrix) {
-        let kernel = kernel.for_work(MOVE * z.data().len());
-        let part = kernel.share(z.data().len(), LINE_NUMBERS);
-        let parts = z.data().chunks(part).zip(a.data().chunks(part)).zip(gradient.data_mut().chunks_mut(part));
+        let kernel = kernel.for_work(MOVE * z.padded().len());
+        let part = kernel.share(z.padded().len(), LINE_NUMBERS);
+        let parts = z.padded().chunks(part).zip(a.padded().chunks(part)).zip(gradient.padded_mut().chunks_mut(part));
         kernel.each(parts, |((z, a), gradient)| kernel.run(Backward { activation: self, z, a, gradient }));
     }
 }

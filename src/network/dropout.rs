@@ -20,14 +20,14 @@ impl Dropout {
     pub fn forward(&mut self, numbers: &mut Matrix, mask: &mut Matrix) {
         mask.reshape(numbers.rows(), numbers.columns());
         // Draw all random numbers first, so that the selection compiles without branches.
-        mask.data_mut().fill_with(|| self.rng.uniform() as f32);
+        mask.iter_mut().for_each(|mask| *mask = self.rng.uniform() as f32);
         let scale = 1.0 / (1.0 - self.p);
-        mask.data_mut().iter_mut().for_each(|mask| *mask = if *mask < self.p { 0.0 } else { scale });
+        mask.padded_mut().iter_mut().for_each(|mask| *mask = if *mask < self.p { 0.0 } else { scale });
         multiply(numbers, mask);
     }
 }
 
 /// `numbers ← mask ⊙ numbers`: dropout once its mask is drawn, and also its way back, where ∂L/∂(mask ⊙ z) becomes ∂L/∂z.
 pub fn multiply(numbers: &mut Matrix, mask: &Matrix) {
-    numbers.data_mut().iter_mut().zip(mask.data()).for_each(|(number, mask)| *number *= mask);
+    numbers.padded_mut().iter_mut().zip(mask.padded()).for_each(|(number, mask)| *number *= mask);
 }

@@ -60,10 +60,10 @@ pub fn gather(
     pixels: &mut Matrix,
 ) {
     pixels.reshape(numbers.len(), images.size());
-    let kernel = kernel.for_work(MOVE * pixels.data().len());
-    let (count, size) = (numbers.len(), images.size().max(1));
-    kernel.each_part(pixels.data_mut(), count, 1, |rows, first| {
-        for (pixels, i) in rows.chunks_exact_mut(size).zip(numbers.clone().skip(first)) {
+    let kernel = kernel.for_work(MOVE * pixels.padded().len());
+    let (count, stride) = (numbers.len(), pixels.stride().max(1));
+    kernel.each_part(pixels.padded_mut(), count, 1, |rows, first| {
+        for (pixels, i) in rows.chunks_exact_mut(stride).zip(numbers.clone().skip(first)) {
             kernel.run(Convert { image: images.image(i), pixels });
         }
     });
@@ -114,28 +114,29 @@ impl Linear {
     pub fn new(fan_in: usize, fan_out: usize, initialisation: Initialisation, rng: &mut Rng) -> Self {
         let (of_weight, of_bias) = initialisation.standard_deviations(fan_in, fan_out);
         // Zero times a negative number is -0.0, which + 0.0 makes 0.0: the seed must not show in Zero.
-        let mut random = |numbers: &mut [f32], deviation| {
-            numbers.fill_with(|| (deviation * rng.normal() + 0.0) as f32);
-        };
+        let mut random = |deviation| (deviation * rng.normal() + 0.0) as f32;
         let mut layer = Linear::zeros(fan_in, fan_out);
-        random(layer.weight.data_mut(), of_weight);
-        random(&mut layer.bias, of_bias);
+        layer.weight.iter_mut().for_each(|weight| *weight = random(of_weight));
+        layer.bias.fill_with(|| random(of_bias));
         layer
     }
 
     /// `output ← X·W + b`, `batch × fan_out`. `scratch` is overwritten.
     pub fn forward(&self, kernel: Kernel, input: Input, output: &mut Matrix, scratch: &mut Matrix) {
-        let (x, skip_zeros, row) = match input {
-            Input::Activations(x) => (x, false, &self.bias[..]),
-            Input::Pixels(p) => {
+        let (x, skip_zeros) = match input {
+            Input::Activations(x) => {
                 scratch.reshape(1, self.bias.len());
-                sum_rows(kernel, &self.weight, scratch.data_mut());
-                scratch.data_mut().iter_mut().zip(&self.bias).for_each(|(sum, b)| *sum = b - 0.5 * *sum);
-                (p, true, scratch.data())
+                scratch.row_mut(0).copy_from_slice(&self.bias);
+                (x, false)
+            }
+            Input::Pixels(p) => {
+                sum_rows(kernel, &self.weight, scratch);
+                scratch.row_mut(0).iter_mut().zip(&self.bias).for_each(|(sum, b)| *sum = b - 0.5 * *sum);
+                (p, true)
             }
         };
-        output.reshape(x.rows(), row.len());
-        Product { skip_zeros, row: Some(row), ..Product::new(x, &self.weight) }.write_to(kernel, output);
+        output.reshape(x.rows(), self.bias.len());
+        Product { skip_zeros, row: Some(scratch), ..Product::new(x, &self.weight) }.write_to(kernel, output);
     }
 
     /// From D = ∂L/∂Z, `batch × fan_out`, to `input_gradient ← D·Wᵀ` = ∂L/∂X, `batch × fan_in` (which nobody needs of
@@ -164,13 +165,12 @@ impl Linear {
         }
         replace(kernel, gradient, |d| -step.learning_rate * d);
         let [sum, _] = scratch;
-        sum.reshape(1, self.bias.len());
-        sum_rows(kernel, gradient, sum.data_mut());
+        sum_rows(kernel, gradient, sum);
         match velocity {
             None => self.add(kernel, input, gradient, sum, 1.0 - step.decay, 1.0),
             Some(velocity) => {
                 velocity.add(kernel, input, gradient, sum, step.momentum, step.momentum);
-                for (w, v) in self.weight.data_mut().iter_mut().zip(velocity.weight.data()) {
+                for (w, v) in self.weight.padded_mut().iter_mut().zip(velocity.weight.padded()) {
                     *w = (1.0 - step.decay) * *w + v;
                 }
                 self.bias.iter_mut().zip(&velocity.bias).for_each(|(b, v)| *b += v);
@@ -180,12 +180,12 @@ impl Linear {
 
     /// `W ← β·W + Xᵀ·D` and `b ← γ·b + ΣD`, where `sum` is ΣD and is overwritten.
     fn add(&mut self, kernel: Kernel, input: Input, d: &Matrix, sum: &mut Matrix, beta: f32, gamma: f32) {
-        self.bias.iter_mut().zip(sum.data()).for_each(|(b, sum)| *b = gamma * *b + sum);
+        self.bias.iter_mut().zip(sum.row(0)).for_each(|(b, sum)| *b = gamma * *b + sum);
         let (x, skip_zeros, row) = match input {
             Input::Activations(x) => (x, false, None),
             Input::Pixels(p) => {
-                sum.data_mut().iter_mut().for_each(|sum| *sum *= -0.5);
-                (p, true, Some(sum.data()))
+                sum.row_mut(0).iter_mut().for_each(|sum| *sum *= -0.5);
+                (p, true, Some(&*sum))
             }
         };
         Product { transpose_a: true, skip_zeros, beta, row, ..Product::new(x, d) }.write_to(kernel, &mut self.weight);
@@ -194,8 +194,9 @@ impl Linear {
 
 /// Replaces each number by what the function makes of it.
 fn replace(kernel: Kernel, numbers: &mut Matrix, f: impl Fn(f32) -> f32 + Sync) {
-    let (kernel, count) = (kernel.for_work(MOVE * numbers.data().len()), numbers.data().len());
-    kernel.each_part(numbers.data_mut(), count, LINE_NUMBERS, |part, _| kernel.run(Replace(part, &f)));
+    let count = numbers.padded().len();
+    let kernel = kernel.for_work(MOVE * count);
+    kernel.each_part(numbers.padded_mut(), count, LINE_NUMBERS, |part, _| kernel.run(Replace(part, &f)));
 }
 
 struct Replace<'a, F>(&'a mut [f32], &'a F);

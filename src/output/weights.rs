@@ -22,11 +22,12 @@ use crate::network::Network;
 use crate::network::activation::Activation;
 use crate::network::layer::Linear;
 use crate::output::json::{Reader, excerpt, quote};
+use crate::training::MOST_NUMBERS;
 
 /// The longest header that is read, room for some two thousand layers.
 const LONGEST_HEADER: u64 = 1 << 18;
-/// The most bytes of numbers that are read, two thousand times those of the shipped configuration.
-const MOST_BYTES: usize = 1 << 30;
+/// The most bytes of numbers that are read: those of the largest network that can be trained.
+const MOST_BYTES: usize = 4 * MOST_NUMBERS;
 
 const METADATA: &str = "__metadata__";
 const RIGHT_FILE: &str = "use a model.safetensors as make run writes it";
@@ -51,17 +52,17 @@ pub fn encode(network: &Network, image_size: (usize, usize), metadata: &[(String
     }
     header.push('}');
     let mut numbers: Vec<u8> = Vec::new();
-    let mut add = |name: String, shape: &[usize], values: &[f32]| {
+    let mut add = |name: String, shape: &[usize], values: &mut dyn Iterator<Item = &f32>| {
         let start = numbers.len();
-        numbers.extend(values.iter().flat_map(|value| value.to_le_bytes()));
+        numbers.extend(values.flat_map(|value| value.to_le_bytes()));
         let end = numbers.len();
         header += &format!(r#","{name}":{{"dtype":"F32","shape":{shape:?},"data_offsets":[{start},{end}]}}"#);
     };
     let mut transposed = Matrix::default();
     for (l, Linear { weight, bias }) in network.layers.iter().enumerate() {
         transpose(network.kernel, weight, &mut transposed);
-        add(format!("{}.weight", 2 * l), &[weight.columns(), weight.rows()], transposed.data());
-        add(format!("{}.bias", 2 * l), &[bias.len()], bias);
+        add(format!("{}.weight", 2 * l), &[weight.columns(), weight.rows()], &mut transposed.iter());
+        add(format!("{}.bias", 2 * l), &[bias.len()], &mut bias.iter());
     }
     header.push('}');
     // Spaces, so that the numbers begin at a multiple of eight bytes.
@@ -80,8 +81,8 @@ pub fn read(path: &Path, kernel: Kernel) -> Result<Model> {
     decode(path, File::open(path).map_err(|error| Error::reading(path, &error))?, kernel)
 }
 
-/// Reads a weights file, said to be at `path`, from `input`. Memory follows what `input` holds, not what it promises, up
-/// to a few GiB.
+/// Reads a weights file, said to be at `path`, from `input`. Memory follows what `input` holds, not what it promises: at
+/// most some twenty times as much, where a layer has a single unit and so a line of memory for each weight.
 ///
 /// # Errors
 /// Whatever is not a sound safetensors file with the layers described above, each with at least one finite number, the last

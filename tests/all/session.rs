@@ -401,7 +401,7 @@ fn infinite_weights_are_no_result_even_where_the_probabilities_are_finite() {
     };
     let suits = |&seed: &u64| {
         let network = Trainer::new(&config(seed), &white, Kernel::best()).unwrap().network;
-        let [first, second] = [0, 1].map(|l| network.layers[l].weight.data()[0]);
+        let [first, second] = [0, 1].map(|l| network.layers[l].weight.row(0)[0]);
         (-1.0..0.0).contains(&first) && second.abs() > 1.2
     };
     assert_diverges(config((0..).find(suits).unwrap()), &white, 1, "weight_decay");

@@ -43,22 +43,6 @@ pub trait Target {
         #[cfg(not(target_arch = "x86_64"))]
         let _ = address;
     }
-    /// A vector whose first `count ≤ LANES` lanes are from `from`, which must be valid for reading so many numbers.
-    #[inline(always)]
-    unsafe fn load_first(count: usize, from: *const f32) -> Self::Vector {
-        // SAFETY: the caller's word; a vector is plain numbers, and may be zero.
-        unsafe {
-            let mut vector: Self::Vector = std::mem::zeroed();
-            (&raw mut vector).cast::<f32>().copy_from_nonoverlapping(from, count);
-            vector
-        }
-    }
-    /// Stores the first `count ≤ LANES` lanes at `to`, which must be valid for writing so many numbers.
-    #[inline(always)]
-    unsafe fn store_first(count: usize, to: *mut f32, vector: Self::Vector) {
-        // SAFETY: the caller's word.
-        unsafe { to.copy_from_nonoverlapping((&raw const vector).cast(), count) }
-    }
 }
 
 /// Plain Rust, for any processor, with tiles of so many rows.
@@ -147,16 +131,6 @@ mod x86 {
             // Any bit but the sign: Miri knows no comparison of floats here.
             // SAFETY: the processor is the caller's word.
             unsafe { u32::from(_mm512_test_epi32_mask(_mm512_castps_si512(a), _mm512_set1_epi32(i32::MAX))) }
-        }
-        #[inline(always)]
-        unsafe fn load_first(count: usize, from: *const f32) -> __m512 {
-            // SAFETY: the processor, and what is behind `from`, are the caller's word.
-            unsafe { _mm512_maskz_loadu_ps(((1_u32 << count) - 1) as __mmask16, from) }
-        }
-        #[inline(always)]
-        unsafe fn store_first(count: usize, to: *mut f32, vector: __m512) {
-            // SAFETY: the processor, and what is behind `to`, are the caller's word.
-            unsafe { _mm512_mask_storeu_ps(to, ((1_u32 << count) - 1) as __mmask16, vector) }
         }
     }
 }

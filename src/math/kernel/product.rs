@@ -44,9 +44,8 @@
 //!
 //! # Where the columns end
 //!
-//! The last tile of a panel may be narrower than its vectors. It loads them whole and stores only the lanes that are columns
-//! of `C`. Some unused numbers follow every matrix, so that this may be done in the last row of `B`; of `C`, where another
-//! thread's rows may follow, only these lanes are loaded there.
+//! Each row of a [`Matrix`] is padded to whole vectors, and what pads `C` is computed like the rest. The last tile of a panel
+//! may have fewer vectors than the others.
 //!
 //! # Zeros
 //!
@@ -89,8 +88,8 @@ pub struct Product<'a> {
     pub b: &'a Matrix,
     /// β; if it is 0, C is not read.
     pub beta: f32,
-    /// What is added to each row of C, by the multiply-add that scales it: n numbers, or nothing.
-    pub row: Option<&'a [f32]>,
+    /// What is added to each row of C, by the multiply-add that scales it: `1 × n`, or nothing.
+    pub row: Option<&'a Matrix>,
 }
 
 /// Steps of `k` in a block: as many as a u64 has bits.
@@ -131,7 +130,7 @@ impl<'a> Product<'a> {
         let (m, n, k) = (c.rows(), c.columns(), b.rows());
         let a_shape = if transpose_a { (k, m) } else { (m, k) };
         assert!((a.rows(), a.columns()) == a_shape && b.columns() == n, "the shapes do not fit");
-        assert!(row.is_none_or(|row| row.len() == n), "the row does not fit");
+        assert!(row.is_none_or(|row| (row.rows(), row.columns()) == (1, n)), "the row does not fit");
         if m == 0 || n == 0 {
             return;
         }
@@ -140,7 +139,7 @@ impl<'a> Product<'a> {
             return self.columns_in_parts(kernel, c);
         }
         let rows = m.div_ceil((m / PART_ROWS).clamp(1, kernel.threads())).next_multiple_of(MOST_ROWS);
-        let parts = c.data_mut().chunks_mut(rows * n).zip((0..).step_by(rows));
+        let parts = c.padded_mut().chunks_mut(rows * b.stride()).zip((0..).step_by(rows));
         kernel.each(parts, |(c, first)| self.part(kernel, first, 0..n, c));
     }
 
@@ -158,7 +157,7 @@ impl<'a> Product<'a> {
                 let whole = lock();
                 (0..m).for_each(|i| part.row_mut(i).copy_from_slice(&whole.row(i)[columns.clone()]));
             }
-            self.part(kernel, 0, columns.clone(), part.data_mut());
+            self.part(kernel, 0, columns.clone(), part.padded_mut());
             let mut whole = lock();
             (0..m).for_each(|i| whole.row_mut(i)[columns.clone()].copy_from_slice(part.row(i)));
             PART.set(part);
@@ -167,7 +166,7 @@ impl<'a> Product<'a> {
 
     /// Computes the part of `C` that is in `c`: some rows from `first` on, and these `columns`.
     fn part(&self, kernel: Kernel, first: usize, columns: Range<usize>, c: &mut [f32]) {
-        let rows = c.len() / columns.len();
+        let rows = c.len() / columns.len().next_multiple_of(LINE_NUMBERS);
         let packs = !self.skip_zeros && rows >= PACKED_ROWS && self.b.rows() * columns.len() > PACKED_NUMBERS;
         match (packs, self.skip_zeros) {
             (true, _) => kernel.run(Part::<true, false> { product: self, first, columns, c }),
@@ -193,14 +192,15 @@ impl<const PACKED: bool, const SPARSE: bool> Operation for Part<'_, PACKED, SPAR
     #[inline(always)]
     fn run<S: Simd>(self) {
         let Part { product: &Product { a, transpose_a, b, beta, row, .. }, first, columns, c } = self;
-        let (n, k) = (columns.len(), b.rows());
-        let m = c.len() / n;
-        let (a_row, a_column) = if transpose_a { (1, a.columns()) } else { (a.columns(), 1) };
+        let (n, k) = (columns.len().next_multiple_of(S::LANES), b.rows()); // whole vectors: the padding is computed too
+        let c_row = columns.len().next_multiple_of(LINE_NUMBERS);
+        let m = c.len() / c_row;
+        let (a_row, a_column) = if transpose_a { (1, a.stride()) } else { (a.stride(), 1) };
         let tile = tile::<S, SPARSE>();
         let width = tile.vectors * S::LANES;
-        let b_row = if PACKED { width } else { b.columns() };
-        let (a, b_columns) = (a.padded(), b.columns());
-        let (b, row) = (&b.padded()[columns.start..], row.map(|row| &row[columns.clone()]));
+        let b_row = if PACKED { width } else { b.stride() };
+        let (a, b_stride) = (a.and_beyond(), b.stride());
+        let (b, row) = (&b.and_beyond()[columns.start..], row.map(|row| &row.padded()[columns.start..]));
         let mut packed = if PACKED { PACKED_BLOCK.take() } else { Matrix::default() };
         let panels = m.div_ceil(tile.rows);
         let mut packed_a = [[0.0; MOST_ROWS]; BLOCKS * BLOCK];
@@ -213,7 +213,8 @@ impl<const PACKED: bool, const SPARSE: bool> Operation for Part<'_, PACKED, SPAR
                 let depth = (k - k0).min(blocks * BLOCK);
                 if PACKED {
                     packed.reshape(columns.len().div_ceil(width), depth * width);
-                    pack(width, &b[k0 * b_columns..], b_columns, columns.clone(), packed.data_mut());
+                    let b = b[k0 * b_stride..].chunks(b_stride).take(depth);
+                    pack(width, b, columns.clone(), &mut packed);
                 }
                 let mut i = 0;
                 for panel in 0..panels {
@@ -231,13 +232,13 @@ impl<const PACKED: bool, const SPARSE: bool> Operation for Part<'_, PACKED, SPAR
                         a_column: if PACKED && transpose_a { MOST_ROWS } else { a_column },
                         blocks,
                         steps: u64::MAX.unbounded_shr(BLOCK.saturating_sub(depth) as u32),
-                        b: if PACKED { packed.data() } else { &b[k0 * b_columns..] },
+                        b: if PACKED { packed.padded() } else { &b[k0 * b_stride..] },
                         b_row,
-                        strip: if PACKED { packed.columns() } else { width },
+                        strip: if PACKED { packed.stride() } else { width },
                         beta: if k0 == 0 { beta } else { 1.0 },
                         row: row.filter(|_| k0 == 0),
-                        c: &mut c[i * n..],
-                        c_row: n,
+                        c: &mut c[i * c_row..],
+                        c_row,
                     };
                     if SPARSE && k > 0 {
                         panel.skip_zeros::<S>();
@@ -259,15 +260,14 @@ const fn tile<S: Simd, const SPARSE: bool>() -> Tile {
     if SPARSE { S::SPARSE_TILE } else { S::TILE }
 }
 
-/// Copies some `columns` of `b`, a row every `n` numbers, to `packed`, strip after strip of `width` columns. What is beyond
+/// Copies some `columns` of these rows of `B`, strip after strip of `width` columns, each to a row of `packed`. What is beyond
 /// the last column is unspecified.
 #[inline(always)]
-fn pack(width: usize, b: &[f32], n: usize, columns: Range<usize>, packed: &mut [f32]) {
-    let strip = packed.len() / columns.len().div_ceil(width);
-    for (strip, j) in packed.chunks_exact_mut(strip).zip(columns.clone().step_by(width)) {
+fn pack<'a>(width: usize, b: impl Iterator<Item = &'a [f32]> + Clone, columns: Range<usize>, packed: &mut Matrix) {
+    for (strip, j) in columns.clone().step_by(width).enumerate() {
         let count = width.min(columns.end - j);
-        for (to, from) in strip.chunks_exact_mut(width).zip(b[j..].chunks(n)) {
-            to[..count].copy_from_slice(&from[..count]);
+        for (to, from) in packed.row_mut(strip).chunks_exact_mut(width).zip(b.clone()) {
+            to[..count].copy_from_slice(&from[j..][..count]);
         }
     }
 }
@@ -316,7 +316,7 @@ impl Panel<'_> {
         };
     }
 
-    /// Computes the panel: the last tile first, if it is narrower than the others.
+    /// Computes the panel in some columns, whole vectors: the last tile first, if it is narrower than the others.
     #[inline(always)]
     fn multiply<S: Simd, const PACKED: bool, const SPARSE: bool>(&mut self, columns: Range<usize>) {
         if self.steps == 0 && self.beta == 1.0 && self.row.is_none() {
@@ -326,16 +326,16 @@ impl Panel<'_> {
         let vectors = tile::<S, SPARSE>().vectors;
         let (tiles, narrow) = ((end - start) / (vectors * S::LANES), (end - start) % (vectors * S::LANES));
         if narrow > 0 {
-            self.vectors::<S, PACKED, SPARSE, true>(narrow.div_ceil(S::LANES), tiles, end - narrow..end);
+            self.vectors::<S, PACKED, SPARSE>(narrow / S::LANES, tiles, end - narrow..end);
         }
         if tiles > 0 {
-            self.vectors::<S, PACKED, SPARSE, false>(vectors, 0, start..end - narrow);
+            self.vectors::<S, PACKED, SPARSE>(vectors, 0, start..end - narrow);
         }
     }
 
     /// Finds the micro-kernel for so many vectors a row.
     #[inline(always)]
-    fn vectors<S: Simd, const PACKED: bool, const SPARSE: bool, const NARROW: bool>(
+    fn vectors<S: Simd, const PACKED: bool, const SPARSE: bool>(
         &mut self,
         vectors: usize,
         first: usize,
@@ -343,39 +343,39 @@ impl Panel<'_> {
     ) {
         let most = tile::<S, SPARSE>().vectors;
         match vectors {
-            1 if NARROW => self.rows::<S, PACKED, SPARSE, 1, NARROW>(first, columns),
-            2 if NARROW || most == 2 => self.rows::<S, PACKED, SPARSE, 2, NARROW>(first, columns),
-            3 if NARROW && most > 3 => self.rows::<S, PACKED, SPARSE, 3, NARROW>(first, columns),
-            4 if most == 4 => self.rows::<S, PACKED, SPARSE, 4, NARROW>(first, columns),
+            1 => self.rows::<S, PACKED, SPARSE, 1>(first, columns),
+            2 => self.rows::<S, PACKED, SPARSE, 2>(first, columns),
+            3 if most >= 3 => self.rows::<S, PACKED, SPARSE, 3>(first, columns),
+            4 if most >= 4 => self.rows::<S, PACKED, SPARSE, 4>(first, columns),
             vectors => unreachable!("a tile of {vectors} vectors"),
         }
     }
 
     /// Finds the micro-kernel for the rows of the panel.
     #[inline(always)]
-    fn rows<S: Simd, const PACKED: bool, const SPARSE: bool, const VECTORS: usize, const NARROW: bool>(
+    fn rows<S: Simd, const PACKED: bool, const SPARSE: bool, const VECTORS: usize>(
         &mut self,
         first: usize,
         columns: Range<usize>,
     ) {
         let most = tile::<S, SPARSE>().rows;
         match self.rows {
-            1 => self.micro_kernel::<S, PACKED, 1, VECTORS, NARROW>(first, columns),
-            2 => self.micro_kernel::<S, PACKED, 2, VECTORS, NARROW>(first, columns),
-            3 => self.micro_kernel::<S, PACKED, 3, VECTORS, NARROW>(first, columns),
-            4 if most >= 4 => self.micro_kernel::<S, PACKED, 4, VECTORS, NARROW>(first, columns),
-            5 if most >= 5 => self.micro_kernel::<S, PACKED, 5, VECTORS, NARROW>(first, columns),
-            6 if most >= 6 => self.micro_kernel::<S, PACKED, 6, VECTORS, NARROW>(first, columns),
-            7 if most >= 7 => self.micro_kernel::<S, PACKED, 7, VECTORS, NARROW>(first, columns),
-            8 if most >= 8 => self.micro_kernel::<S, PACKED, 8, VECTORS, NARROW>(first, columns),
+            1 => self.micro_kernel::<S, PACKED, 1, VECTORS>(first, columns),
+            2 => self.micro_kernel::<S, PACKED, 2, VECTORS>(first, columns),
+            3 => self.micro_kernel::<S, PACKED, 3, VECTORS>(first, columns),
+            4 if most >= 4 => self.micro_kernel::<S, PACKED, 4, VECTORS>(first, columns),
+            5 if most >= 5 => self.micro_kernel::<S, PACKED, 5, VECTORS>(first, columns),
+            6 if most >= 6 => self.micro_kernel::<S, PACKED, 6, VECTORS>(first, columns),
+            7 if most >= 7 => self.micro_kernel::<S, PACKED, 7, VECTORS>(first, columns),
+            8 if most >= 8 => self.micro_kernel::<S, PACKED, 8, VECTORS>(first, columns),
             rows => unreachable!("a tile of {rows} rows"),
         }
     }
 
     /// The inner loops, for the tiles in some columns: everything above only decides what they are given. A tile has `ROWS`
-    /// rows of `VECTORS` vectors; if it is `NARROW`, there is one tile, and the last vector of a row is stored in part.
+    /// rows of `VECTORS` vectors.
     #[inline(always)]
-    fn micro_kernel<S: Simd, const PACKED: bool, const ROWS: usize, const VECTORS: usize, const NARROW: bool>(
+    fn micro_kernel<S: Simd, const PACKED: bool, const ROWS: usize, const VECTORS: usize>(
         &mut self,
         first: usize,
         columns: Range<usize>,
@@ -383,11 +383,9 @@ impl Panel<'_> {
         let Panel { a, a_row, a_column, blocks, steps, b, b_row, strip, beta, row, ref mut c, c_row, .. } = *self;
         let width = VECTORS * S::LANES;
         let b_row = if PACKED { 2 * S::LANES } else { b_row }; // a constant for the compiler
-        let last = columns.len().wrapping_sub(width - S::LANES); // columns in the last vector of a narrow tile
-        assert!(!NARROW || last <= S::LANES);
-        let length = c.len();
+        assert!(columns.len().is_multiple_of(width));
         assert!((ROWS - 1) * c_row + columns.end <= c.len() && row.is_none_or(|row| columns.end <= row.len()));
-        let tiles = columns.len().div_ceil(width);
+        let tiles = columns.len() / width;
         if let Some(k) = steps.checked_ilog2() {
             let k = (blocks - 1) * BLOCK + k as usize;
             assert!((first + tiles - 1) * strip + k * b_row + width <= b.len());
@@ -400,17 +398,8 @@ impl Panel<'_> {
             for (j, tile) in columns.step_by(width).zip(first..) {
                 let from = b.as_ptr().wrapping_add(tile * strip); // beyond B where k = 0
                 let c = c.as_mut_ptr().add(j);
-                let load_c = |r, v| {
-                    let from = c.add(r * c_row + v * S::LANES);
-                    // Behind the last rows there may be nothing, or what another thread writes.
-                    if NARROW && v == VECTORS - 1 && j + r * c_row + width > length {
-                        S::load_first(last, from)
-                    } else {
-                        load(from)
-                    }
-                };
+                let load_c = |r, v| load(c.add(r * c_row + v * S::LANES));
                 let load_row = |v| match row {
-                    Some(row) if NARROW && v == VECTORS - 1 => S::load_first(last, row.as_ptr().add(j + v * S::LANES)),
                     Some(row) => load(row.as_ptr().add(j + v * S::LANES)),
                     // x + -0.0 is x, whatever its sign.
                     None => load([if beta == 0.0 { 0.0 } else { -0.0 }; 16].as_ptr()),
@@ -453,12 +442,7 @@ impl Panel<'_> {
                 }
                 for (r, acc) in acc.into_iter().enumerate() {
                     for (v, acc) in acc.into_iter().enumerate() {
-                        let to = c.add(r * c_row + v * S::LANES);
-                        if NARROW && v == VECTORS - 1 {
-                            S::store_first(last, to, acc)
-                        } else {
-                            to.cast::<S::Vector>().write_unaligned(acc)
-                        }
+                        c.add(r * c_row + v * S::LANES).cast::<S::Vector>().write_unaligned(acc);
                     }
                 }
             }

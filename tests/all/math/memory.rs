@@ -27,13 +27,13 @@ fn the_products_touch_nothing_but_their_matrices() {
             matmul(kernel, &a, &b, 1.0, plain);
             matmul_transposed_a(kernel, &a_transposed, &b, 1.0, by_a);
             matmul_transposed_b(kernel, &a, &b_transposed, by_b, &mut Default::default());
-            by_b.data_mut().iter_mut().for_each(|x| *x += 0.5);
-            let (row, zeros) = (vec![0.5; n], vec![0.0; n]);
+            by_b.iter_mut().for_each(|x| *x += 0.5);
+            let (row, zeros) = (Matrix::from_rows(1, n, &vec![0.5; n]), Matrix::zeros(1, n));
             let product = |a, beta, row| Product { skip_zeros: true, beta, row: Some(row), ..Product::new(a, &b) };
             product(&a, 0.0, &row).write_to(kernel, sparse);
             Product { transpose_a: true, ..product(&a_transposed, 1.0, &zeros) }.write_to(kernel, sparse_by_a);
             for product in products {
-                assert_eq!(product.data(), expected, "{kernel}, {m} × {k} · {k} × {n}");
+                assert_eq!(product.to_vec(), expected, "{kernel}, {m} × {k} · {k} × {n}");
             }
         }
     }

@@ -194,15 +194,15 @@ fn initial_weights_and_biases_have_the_spread_of_their_rule() {
             let layer = Linear::new(fan_in, fan_out, initialisation, &mut rng());
             assert_eq!((layer.weight.rows(), layer.weight.columns(), layer.bias.len()), (fan_in, fan_out, fan_out));
             let what = format!("{initialisation:?} {fan_in} × {fan_out}");
-            assert_normal(&format!("{what} weight"), layer.weight.data(), deviation);
+            assert_normal(&format!("{what} weight"), &layer.weight.to_vec(), deviation);
             match initialisation {
                 Initialisation::He => assert!(layer.bias.iter().all(|b| b.to_bits() == 0), "{what} bias"),
                 _ => assert_normal(&format!("{what} bias"), &layer.bias, deviation),
             }
-            assert_ne!(layer.bias, layer.weight.data()[..fan_out], "biases are drawn anew");
+            assert_ne!(layer.bias, layer.weight.to_vec()[..fan_out], "biases are drawn anew");
         }
         let zero = Linear::new(fan_in, fan_out, Initialisation::Zero, &mut rng());
-        assert!(zero.weight.data().iter().chain(&zero.bias).all(|w| w.to_bits() == 0), "not even a sign");
+        assert!(zero.weight.iter().chain(&zero.bias).all(|w| w.to_bits() == 0), "not even a sign");
     }
 }
 
@@ -211,6 +211,6 @@ fn initial_weights_and_biases_have_the_spread_of_their_rule() {
 fn the_bounds_are_narrow() {
     let mut rng = Rng::new(1, Purpose::Initialisation);
     let layer = Linear::new(784, 128, Initialisation::Normal, &mut rng);
-    let (_, error) = mean(layer.weight.data().iter().map(|&w| f64::from(w)), 2.0);
+    let (_, error) = mean(layer.weight.iter().map(|&w| f64::from(w)), 2.0);
     assert!(SIGMAS * error < 0.023, "in x², a deviation wrong by 1.2 %");
 }

@@ -30,14 +30,14 @@ fn exp(kernel: Kernel, mut x: Vec<f32>) -> Vec<f32> {
 fn activate(activation: Activation, kernel: Kernel, z: Vec<f32>) -> Vec<f32> {
     let mut a = Matrix::default();
     activation.forward(kernel, &Matrix::from_rows(1, z.len(), &z), &mut a);
-    a.data().to_vec()
+    a.to_vec()
 }
 
 /// The softmax of one row.
 fn softmax(kernel: Kernel, z: &[f32]) -> Vec<f32> {
     let mut row = Matrix::from_rows(1, z.len(), z);
     kernel.run(Softmax(&mut row));
-    row.data().to_vec()
+    row.to_vec()
 }
 
 /// Floats of both signs up to 87, every 997th of all there are, and the ends.
@@ -197,7 +197,7 @@ fn the_fused_kernels_agree_bit_by_bit() {
     let of_kernel = |kernel: Kernel| {
         let mut p = random_matrix(50, 37, 1);
         kernel.run(Softmax(&mut p));
-        (Activation::ALL.map(|activation| bits(&activate(activation, kernel, coarse_sweep()))), bits(p.data()))
+        (Activation::ALL.map(|activation| bits(&activate(activation, kernel, coarse_sweep()))), bits(&p.to_vec()))
     };
     let by_kernel: Vec<_> = fused_kernels().into_iter().map(of_kernel).collect();
     assert!(by_kernel.windows(2).all(|pair| pair[0] == pair[1]));

@@ -117,7 +117,7 @@ impl Objective<'_> {
 /// P in [0, 1.5), every second number a background of 0, so that X = P − ½ reaches 1: large enough to matter.
 fn random_pixels(rows: usize, columns: usize, seed: u64) -> Matrix {
     let mut pixels = random_matrix(rows, columns, seed);
-    pixels.data_mut().iter_mut().for_each(|x| *x = 1.5 * x.max(0.0));
+    pixels.iter_mut().for_each(|x| *x = 1.5 * x.max(0.0));
     pixels
 }
 
@@ -135,13 +135,13 @@ fn network(kernel: Kernel, activation: Activation) -> Network {
     let mut network = Network::new(&WIDTHS, activation, Initialisation::Zero, &mut rng, kernel);
     let mut number = numbers(1);
     for layer in &mut network.layers {
-        layer.weight.data_mut().iter_mut().chain(&mut layer.bias).for_each(|w| *w = number());
+        layer.weight.iter_mut().chain(&mut layer.bias).for_each(|w| *w = number());
     }
     network
 }
 
 fn parameters(network: &Network) -> Vec<f32> {
-    network.layers.iter().flat_map(|layer| [layer.weight.data(), &layer.bias].concat()).collect()
+    network.layers.iter().flat_map(|layer| [layer.weight.to_vec(), layer.bias.clone()].concat()).collect()
 }
 
 /// The weights that `steps` leave, each on the same batch.
@@ -217,7 +217,7 @@ fn momentum_takes_a_share_of_the_last_step_again() {
         assert_near("the first step", &one.iter().map(|&w| w as f32).collect::<Vec<_>>(), &steps(&[plain]));
         let [without, start] = [steps(&[plain, plain]), widen(&parameters(&network))];
         let is_weight = network.layers.iter().flat_map(|layer| {
-            let count = layer.weight.data().len();
+            let count = layer.weight.iter().count();
             (0..count + layer.bias.len()).map(move |i| i < count)
         });
         let expected = is_weight.enumerate().map(|(i, is_weight)| {
@@ -233,7 +233,7 @@ fn momentum_takes_a_share_of_the_last_step_again() {
 #[test]
 fn decay_is_for_weights_alone() {
     for kernel in Kernel::supported() {
-        let mut layer = Linear { weight: random_matrix(9, 7, 1), bias: random_matrix(1, 7, 2).data().to_vec() };
+        let mut layer = Linear { weight: random_matrix(9, 7, 1), bias: random_matrix(1, 7, 2).to_vec() };
         let (before, x) = (layer.clone(), random_matrix(4, 9, 3));
         for (input, share) in [(Input::Activations(&x), 0.875), (Input::Pixels(&x), 0.875 * 0.875)] {
             let step = (Step { decay: 0.125, ..STEP }, None);
@@ -246,7 +246,7 @@ fn decay_is_for_weights_alone() {
                 &mut Default::default(),
             );
             assert_eq!(bits(&layer.bias), bits(&before.bias), "{kernel}");
-            for (w, before) in layer.weight.data().iter().zip(before.weight.data()) {
+            for (w, before) in layer.weight.iter().zip(before.weight.iter()) {
                 assert!((w / before - share).abs() < 1e-6, "{kernel}");
             }
         }
@@ -263,7 +263,7 @@ fn tiny_gradients_are_dropped() {
             d.row_mut(2)[3] = -size;
             let step = (STEP, None);
             layer.backward(kernel, Input::Activations(&x), &mut d, &mut input_gradient, step, &mut Default::default());
-            let numbers = d.data().iter().chain(input_gradient.data());
+            let numbers = d.iter().chain(input_gradient.iter());
             assert!(numbers.copied().all(|x| (x != 0.0) == remains), "{kernel}, {size}");
         }
     }
@@ -276,15 +276,15 @@ proptest! {
     #[test]
     fn linear_gradients((batch, fan_in, fan_out) in (1..5usize, 1..8usize, 1..8usize), seed in any::<u64>()) {
         let (x, d) = (random_matrix(batch, fan_in, seed ^ 1), random_matrix(batch, fan_out, seed ^ 2));
-        let bias = random_matrix(1, fan_out, seed ^ 4).data().to_vec();
+        let bias = random_matrix(1, fan_out, seed ^ 4).to_vec();
         let layer = Linear { weight: random_matrix(fan_in, fan_out, seed ^ 3), bias };
-        let (weight, bias) = (widen(layer.weight.data()), widen(&layer.bias));
+        let (weight, bias) = (widen(&layer.weight.to_vec()), widen(&layer.bias));
         let sum = |x: &[f64], weight: &[f64], bias: &[f64]| {
             (0..batch).map(|i| dot(&linear(&x[i * fan_in..][..fan_in], weight, bias), d.row(i))).sum::<f64>()
         };
         for pixels in [false, true] {
             let input = if pixels { random_pixels(batch, fan_in, seed ^ 1) } else { x.clone() };
-            let x = if pixels { shifted(input.data()) } else { widen(x.data()) };
+            let x = if pixels { shifted(&input.to_vec()) } else { widen(&x.to_vec()) };
             let rows: Vec<f64> = x.chunks(fan_in).flat_map(|x| linear(x, &weight, &bias)).collect();
             let by_x = differences(&x, |x| sum(x, &weight, &bias));
             let by_weight = differences(&weight, |weight| sum(&x, weight, &bias));
@@ -297,16 +297,16 @@ proptest! {
                 let (mut after, mut d) = (layer.clone(), d.clone());
                 let input = if pixels { Input::Pixels(&input) } else { Input::Activations(&input) };
                 layer.forward(kernel, input, &mut output, &mut scratch[0]);
-                assert_near("output", output.data(), &rows);
+                assert_near("output", &output.to_vec(), &rows);
                 after.backward(kernel, input, &mut d, &mut input_gradient, (STEP, None), &mut scratch);
                 if !pixels {
-                    assert_near("by the input", input_gradient.data(), &by_x);
+                    assert_near("by the input", &input_gradient.to_vec(), &by_x);
                     prop_assert_eq!((input_gradient.rows(), input_gradient.columns()), (batch, fan_in));
                 }
                 let gradient = |before: &[f32], after: &[f32]| {
                     before.iter().zip(after).map(|(before, after)| (before - after) / 0.5).collect::<Vec<f32>>()
                 };
-                assert_near("by the weight", &gradient(layer.weight.data(), after.weight.data()), &by_weight);
+                assert_near("by the weight", &gradient(&layer.weight.to_vec(), &after.weight.to_vec()), &by_weight);
                 assert_near("by the bias", &gradient(&layer.bias, &after.bias), &by_bias);
             }
         }
@@ -317,13 +317,13 @@ proptest! {
         let d = random_matrix(1, z.len(), seed);
         for activation in Activation::ALL {
             let expected = differences(&widen(&z), |z| {
-                dot(&z.iter().map(|&z| activate(activation, z)).collect::<Vec<_>>(), d.data())
+                dot(&z.iter().map(|&z| activate(activation, z)).collect::<Vec<_>>(), d.row(0))
             });
             for kernel in Kernel::supported() {
                 let (z, mut a, mut gradient) = (Matrix::from_rows(1, z.len(), &z), Matrix::default(), d.clone());
                 activation.forward(kernel, &z, &mut a);
                 activation.backward(kernel, &z, &a, &mut gradient);
-                assert_near(&format!("{activation:?} by z"), gradient.data(), &expected);
+                assert_near(&format!("{activation:?} by z"), gradient.row(0), &expected);
             }
         }
     }

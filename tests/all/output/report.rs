@@ -27,7 +27,7 @@ fn untrained(widths: &[usize], test: &Dataset, seed: u64) -> Trained {
     let mut network = Network::new(widths, Activation::Sigmoid, Initialisation::Xavier, &mut rng, Kernel::best());
     // Larger, so that it is surer of some images than of others.
     for layer in &mut network.layers {
-        layer.weight.data_mut().iter_mut().for_each(|weight| *weight *= 3.0);
+        layer.weight.iter_mut().for_each(|weight| *weight *= 3.0);
     }
     let test_probabilities = network.predict(&test.images);
     Trained { network, history: vec![], train_accuracy: 0.5, test_probabilities }
@@ -150,7 +150,7 @@ fn agrees(test: &Dataset, trained: &Trained) {
     let count = images.len().min(200);
     assert_eq!(unbase64(text(member(samples, "pixels"))), images.pixels[..count * images.size()]);
     let rows: Vec<Vec<f32>> = items(member(samples, "probabilities")).iter().map(numbers).collect();
-    assert_eq!((rows.len(), rows.concat()), (count, probabilities.data()[..count * classes].to_vec()));
+    assert_eq!((rows.len(), rows.concat()), (count, probabilities.to_vec()[..count * classes].to_vec()));
 }
 
 #[test]

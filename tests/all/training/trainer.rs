@@ -34,7 +34,7 @@ fn fingerprint(trained: &Trained) -> (Vec<u32>, Vec<u64>) {
 }
 
 fn weights(network: &Network) -> Vec<u32> {
-    network.layers.iter().flat_map(|layer| bits(&[layer.weight.data(), &layer.bias].concat())).collect()
+    network.layers.iter().flat_map(|layer| bits(&[layer.weight.to_vec(), layer.bias.clone()].concat())).collect()
 }
 
 /// Training and test set of sizes that no batch and no tile divides.
@@ -83,7 +83,7 @@ fn with_zero_initialisation_a_layer_does_no_more_than_a_single_unit() {
     for kernel in Kernel::supported() {
         let trained = run(&config, &digits(1000), kernel);
         for layer in &trained.network.layers[..2] {
-            assert!(layer.weight.data().iter().any(|&w| w != 0.0), "{kernel}: the layer was trained");
+            assert!(layer.weight.iter().any(|&w| w != 0.0), "{kernel}: the layer was trained");
             for row in (0..layer.weight.rows()).map(|i| layer.weight.row(i)).chain([&layer.bias[..]]) {
                 assert!(row.iter().all(|w| w.to_bits() == row[0].to_bits()), "{kernel}");
             }
@@ -103,11 +103,11 @@ fn a_small_weight_decay_is_not_rounded_away() {
             Config { hidden_layers: vec![2], learning_rate, weight_decay, batch_size: 1, epochs: 1, ..plain_config() };
         let mut trainer = Trainer::new(&config, &set, Kernel::best()).unwrap();
         trainer.network.layers[1].bias[0] = 300.0;
-        trainer.network.layers[0].weight.data_mut().copy_from_slice(&[1.0, -0.7]);
+        trainer.network.layers[0].weight = Matrix::from_rows(1, 2, &[1.0, -0.7]);
         let bias = trainer.network.layers[0].bias.clone();
         trainer.epoch(|_| Ok(())).unwrap();
         let expected = 1.0 - (-1e5 * f64::from(learning_rate) * f64::from(weight_decay)).exp();
-        for (before, &after) in [1.0, -0.7_f32].into_iter().zip(trainer.network.layers[0].weight.data()) {
+        for (before, &after) in [1.0, -0.7_f32].into_iter().zip(trainer.network.layers[0].weight.iter()) {
             let shrunk = 1.0 - f64::from(after) / f64::from(before);
             // A share of 2⁻¹⁶ may be still to come, and taking such a share off a number rounds by up to 1/256 of it.
             let bound = expected / 256.0 + 1.0 / 65_536.0;
@@ -322,8 +322,8 @@ fn dropout_keeps_its_share_and_scales_it() {
         dropout.forward(&mut z, &mut mask);
         multiply(&mut gradient, &mask);
         assert_eq!(z, gradient, "one mask for both directions");
-        assert!(z.data().iter().all(|&x| x == 0.0 || x == 1.0 / (1.0 - p)));
-        let (kept, share) = (z.data().iter().map(|&x| f64::from(u8::from(x != 0.0))), f64::from(1.0 - p));
+        assert!(z.iter().all(|&x| x == 0.0 || x == 1.0 / (1.0 - p)));
+        let (kept, share) = (z.iter().map(|&x| f64::from(u8::from(x != 0.0))), f64::from(1.0 - p));
         assert_mean("kept", kept, share, share * (1.0 - share) + 1e-12);
         // No image and no unit is favoured, so each has a mask of its own.
         let is_kept = |i: usize, j: usize| f64::from(u8::from(z.row(i)[j] != 0.0));
