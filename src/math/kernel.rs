@@ -153,11 +153,23 @@ pub trait Operation {
 }
 
 /// An instruction set, as an [`Operation`] sees it. Sealed: a crate that could add one could run it on a processor without it.
-pub trait Simd: Target {
+pub trait Simd: Target + Sized {
     /// `a·b + c`, rounded once if the kernel [is fused](Kernel::is_fused), otherwise twice.
     #[inline(always)]
     fn mul_add(a: f32, b: f32, c: f32) -> f32 {
         a.mul_add(b, c)
+    }
+
+    /// Runs a part of an operation. In the tests it is a function of its own: all parts in one take minutes to compile with
+    /// every check.
+    #[inline(always)]
+    fn part<O: Operation>(operation: O) -> O::Output {
+        if cfg!(debug_assertions) {
+            // SAFETY: whoever is generic over an instruction set runs on a processor that has it: see `Target`.
+            unsafe { Self::call(operation) }
+        } else {
+            operation.run::<Self>()
+        }
     }
 }
 

@@ -360,27 +360,36 @@ impl Panel<'_> {
     ) {
         let most = tile::<S, SPARSE>().rows;
         match self.rows {
-            1 => self.micro_kernel::<S, PACKED, 1, VECTORS>(first, columns),
-            2 => self.micro_kernel::<S, PACKED, 2, VECTORS>(first, columns),
-            3 => self.micro_kernel::<S, PACKED, 3, VECTORS>(first, columns),
-            4 if most >= 4 => self.micro_kernel::<S, PACKED, 4, VECTORS>(first, columns),
-            5 if most >= 5 => self.micro_kernel::<S, PACKED, 5, VECTORS>(first, columns),
-            6 if most >= 6 => self.micro_kernel::<S, PACKED, 6, VECTORS>(first, columns),
-            7 if most >= 7 => self.micro_kernel::<S, PACKED, 7, VECTORS>(first, columns),
-            8 if most >= 8 => self.micro_kernel::<S, PACKED, 8, VECTORS>(first, columns),
+            1 => S::part(MicroKernel::<PACKED, 1, VECTORS>(self, first, columns)),
+            2 => S::part(MicroKernel::<PACKED, 2, VECTORS>(self, first, columns)),
+            3 => S::part(MicroKernel::<PACKED, 3, VECTORS>(self, first, columns)),
+            4 if most >= 4 => S::part(MicroKernel::<PACKED, 4, VECTORS>(self, first, columns)),
+            5 if most >= 5 => S::part(MicroKernel::<PACKED, 5, VECTORS>(self, first, columns)),
+            6 if most >= 6 => S::part(MicroKernel::<PACKED, 6, VECTORS>(self, first, columns)),
+            7 if most >= 7 => S::part(MicroKernel::<PACKED, 7, VECTORS>(self, first, columns)),
+            8 if most >= 8 => S::part(MicroKernel::<PACKED, 8, VECTORS>(self, first, columns)),
             rows => unreachable!("a tile of {rows} rows"),
         }
     }
+}
 
-    /// The inner loops, for the tiles in some columns: everything above only decides what they are given. A tile has `ROWS`
-    /// rows of `VECTORS` vectors.
+/// The inner loops, for the tiles of a panel from a certain one on, in some columns: everything above only decides what they
+/// are given. A tile has `ROWS` rows of `VECTORS` vectors.
+struct MicroKernel<'p, 'a, const PACKED: bool, const ROWS: usize, const VECTORS: usize>(
+    &'p mut Panel<'a>,
+    usize,
+    Range<usize>,
+);
+
+impl<const PACKED: bool, const ROWS: usize, const VECTORS: usize> Operation
+    for MicroKernel<'_, '_, PACKED, ROWS, VECTORS>
+{
+    type Output = ();
+
     #[inline(always)]
-    fn micro_kernel<S: Simd, const PACKED: bool, const ROWS: usize, const VECTORS: usize>(
-        &mut self,
-        first: usize,
-        columns: Range<usize>,
-    ) {
-        let Panel { a, a_row, a_column, blocks, steps, b, b_row, strip, beta, row, ref mut c, c_row, .. } = *self;
+    fn run<S: Simd>(self) {
+        let MicroKernel(panel, first, columns) = self;
+        let Panel { a, a_row, a_column, blocks, steps, b, b_row, strip, beta, row, ref mut c, c_row, .. } = *panel;
         let width = VECTORS * S::LANES;
         let b_row = if PACKED { 2 * S::LANES } else { b_row }; // a constant for the compiler
         assert!(columns.len().is_multiple_of(width));
