@@ -160,10 +160,10 @@ pub trait Simd: Target + Sized {
         a.mul_add(b, c)
     }
 
-    /// Runs a part of an operation. In the tests it is a function of its own: all parts in one take minutes to compile with
-    /// every check.
+    /// Runs an operation within another. In the tests it is a function of its own: inlined, all shapes of tiles take minutes to
+    /// compile with every check.
     #[inline(always)]
-    fn part<O: Operation>(operation: O) -> O::Output {
+    fn nested<O: Operation>(operation: O) -> O::Output {
         if cfg!(debug_assertions) {
             // SAFETY: whoever is generic over an instruction set runs on a processor that has it: see `Target`.
             unsafe { Self::call(operation) }

@@ -360,14 +360,14 @@ impl Panel<'_> {
     ) {
         let most = tile::<S, SPARSE>().rows;
         match self.rows {
-            1 => S::part(MicroKernel::<PACKED, 1, VECTORS>(self, first, columns)),
-            2 => S::part(MicroKernel::<PACKED, 2, VECTORS>(self, first, columns)),
-            3 => S::part(MicroKernel::<PACKED, 3, VECTORS>(self, first, columns)),
-            4 if most >= 4 => S::part(MicroKernel::<PACKED, 4, VECTORS>(self, first, columns)),
-            5 if most >= 5 => S::part(MicroKernel::<PACKED, 5, VECTORS>(self, first, columns)),
-            6 if most >= 6 => S::part(MicroKernel::<PACKED, 6, VECTORS>(self, first, columns)),
-            7 if most >= 7 => S::part(MicroKernel::<PACKED, 7, VECTORS>(self, first, columns)),
-            8 if most >= 8 => S::part(MicroKernel::<PACKED, 8, VECTORS>(self, first, columns)),
+            1 => S::nested(MicroKernel::<PACKED, 1, VECTORS>(self, first, columns)),
+            2 => S::nested(MicroKernel::<PACKED, 2, VECTORS>(self, first, columns)),
+            3 => S::nested(MicroKernel::<PACKED, 3, VECTORS>(self, first, columns)),
+            4 if most >= 4 => S::nested(MicroKernel::<PACKED, 4, VECTORS>(self, first, columns)),
+            5 if most >= 5 => S::nested(MicroKernel::<PACKED, 5, VECTORS>(self, first, columns)),
+            6 if most >= 6 => S::nested(MicroKernel::<PACKED, 6, VECTORS>(self, first, columns)),
+            7 if most >= 7 => S::nested(MicroKernel::<PACKED, 7, VECTORS>(self, first, columns)),
+            8 if most >= 8 => S::nested(MicroKernel::<PACKED, 8, VECTORS>(self, first, columns)),
             rows => unreachable!("a tile of {rows} rows"),
         }
     }
