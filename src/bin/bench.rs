@@ -188,7 +188,7 @@ impl Bench {
             gather(self.kernel, images, i * batch_size..(i + 1) * batch_size, batch);
         }
         let (mut output, mut none, mut scratch) = (Matrix::default(), Matrix::default(), <[Matrix; 2]>::default());
-        let operations = 2.0 * (batches.len() * batch_size * layer.weight.iter().count()) as f64;
+        let operations = (batches.len() * batch_size) as f64 * operations(&layer);
         let forward = |kernel| {
             batches.iter().for_each(|p| layer.forward(kernel, Input::Pixels(p), &mut output, &mut scratch[0]));
             operations
@@ -239,7 +239,7 @@ impl Bench {
         self.epoch("training 1000-500, all cores", &wide, test, on_all_cores, "images/s")?;
 
         let (mut network, images) = (network, &test.images);
-        let forward: f64 = network.layers.iter().map(|layer| 2.0 * layer.weight.iter().count() as f64).sum();
+        let forward: f64 = network.layers.iter().map(operations).sum();
         let rate = |seconds, operations| operations / forward / seconds;
         for (name, threads) in [("evaluation", 1), ("evaluation on all cores", session::threads())] {
             network.kernel = self.kernel.on_threads(threads);
@@ -263,10 +263,9 @@ impl Bench {
     /// Times epochs of training on `set`: forward, weight gradient and, but for the first layer, input gradient.
     fn epoch(&mut self, name: &str, config: &Config, set: &Dataset, kernel: Kernel, unit: &str) -> Result<[f64; 3]> {
         let mut trainer = Trainer::new(config, set, kernel)?;
-        let forward = |layer: &Linear| 2.0 * layer.weight.iter().count() as f64;
         let layers = &trainer.network.layers;
         let images = set.labels.len() as f64;
-        let operations = (3.0 * layers.iter().map(forward).sum::<f64>() - forward(&layers[0])) * images;
+        let operations = (3.0 * layers.iter().map(operations).sum::<f64>() - operations(&layers[0])) * images;
         let epoch = |_| {
             trainer.epoch(|_| Ok(())).ok(); // the only errors are those of the closure
             operations
@@ -274,6 +273,11 @@ impl Bench {
         let figure = |seconds, _| if unit == "s" { seconds } else { images / seconds };
         self.row(name, EPOCHS, epoch, unit, figure)
     }
+}
+
+/// Those of the layer's product with one image, forward.
+fn operations(layer: &Linear) -> f64 {
+    2.0 * (layer.weight.rows() * layer.weight.columns()) as f64
 }
 
 /// Billions of operations a second.

@@ -26,7 +26,7 @@ pub struct Matrix {
 impl Matrix {
     /// How long `flat` must be, if that fits into a usize.
     fn flat_length(rows: usize, columns: usize) -> Option<usize> {
-        rows.checked_mul(columns.checked_next_multiple_of(LINE_NUMBERS)?)?.checked_add(2 * LINE_NUMBERS)
+        rows.checked_mul(columns.max(1).checked_next_multiple_of(LINE_NUMBERS)?)?.checked_add(2 * LINE_NUMBERS)
     }
 
     /// `rows × columns` zeros.
@@ -61,9 +61,9 @@ impl Matrix {
         self.columns
     }
 
-    /// How far apart two rows are in memory.
+    /// How far apart two rows are in memory: never 0, so that a slice can always be cut into them.
     pub fn stride(&self) -> usize {
-        self.columns.next_multiple_of(LINE_NUMBERS)
+        self.columns.max(1).next_multiple_of(LINE_NUMBERS)
     }
 
     /// All numbers, row after row.
@@ -78,7 +78,7 @@ impl Matrix {
 
     /// All numbers, row after row, to change.
     pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut f32> {
-        let (columns, stride) = (self.columns, self.stride().max(1)); // chunks_exact takes no zero
+        let (columns, stride) = (self.columns, self.stride());
         self.padded_mut().chunks_exact_mut(stride).flat_map(move |row| &mut row[..columns])
     }
 
@@ -120,7 +120,7 @@ impl Matrix {
             return *self = Matrix::zeros(rows, columns);
         }
         (self.rows, self.columns) = (rows, columns);
-        let stride = self.stride().max(1);
+        let stride = self.stride();
         self.padded_mut().chunks_exact_mut(stride).for_each(|row| row[columns..].fill(0.0));
     }
 }
@@ -184,8 +184,7 @@ pub fn transpose(kernel: Kernel, from: &Matrix, to: &mut Matrix) {
 #[inline(always)]
 fn transpose_strips(from: &Matrix, first: usize, to: &mut [f32], stride: usize) {
     let (rows, from_stride, from) = (from.rows, from.stride(), from.padded());
-    // chunks_exact takes no zero; without a row or a column there is nothing to do.
-    let mut strips = to.chunks_exact_mut(4 * stride.max(1));
+    let mut strips = to.chunks_exact_mut(4 * stride);
     for (strip, j) in (&mut strips).zip((first..).step_by(4)) {
         // Four rows of the result side by side, each written from left to right.
         let mut strip = strip.chunks_exact_mut(stride);
@@ -198,7 +197,7 @@ fn transpose_strips(from: &Matrix, first: usize, to: &mut [f32], stride: usize) 
             }
         }
     }
-    let (row_end, column_end) = (rows - rows % 4, to.len() / stride.max(1) / 4 * 4);
+    let (row_end, column_end) = (rows - rows % 4, to.len() / stride / 4 * 4);
     for i in 0..rows {
         for j in if i < row_end { column_end } else { 0 }..to.len() / stride {
             to[j * stride + i] = from[i * from_stride + first + j];
@@ -211,9 +210,8 @@ pub fn sum_rows(kernel: Kernel, a: &Matrix, sum: &mut Matrix) {
     sum.reshape(1, a.columns);
     let kernel = kernel.for_work(MOVE * a.rows * a.columns);
     // One part a thread: the longer the piece of each row, the sooner the processor sees what is read next.
-    let part = a.stride().div_ceil(kernel.threads()).next_multiple_of(LINE_NUMBERS).max(1);
-    let parts = sum.padded_mut().chunks_mut(part).zip((0..).step_by(part));
-    kernel.each(parts, |(sum, first)| kernel.run(SumRows { a, first, sum }));
+    let part = a.stride().div_ceil(kernel.threads()).next_multiple_of(LINE_NUMBERS);
+    kernel.each_part(sum.padded_mut(), a.stride(), part, |sum, first| kernel.run(SumRows { a, first, sum }));
 }
 
 /// The sums of the columns from `first` on, as many as there are in `sum`.
@@ -230,10 +228,9 @@ impl Operation for SumRows<'_> {
         let SumRows { a, first, sum } = self;
         sum.fill(0.0);
         // Two rows at a time, so that the sum is read and written half as often.
-        let stride = a.stride().max(1); // chunks_exact takes no zero
-        let mut pairs = a.padded().chunks_exact(2 * stride);
+        let mut pairs = a.padded().chunks_exact(2 * a.stride());
         for pair in &mut pairs {
-            let (a, b) = pair.split_at(stride);
+            let (a, b) = pair.split_at(a.stride());
             for ((sum, a), b) in sum.iter_mut().zip(&a[first..]).zip(&b[first..]) {
                 *sum += a + b;
             }

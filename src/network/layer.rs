@@ -61,7 +61,7 @@ pub fn gather(
 ) {
     pixels.reshape(numbers.len(), images.size());
     let kernel = kernel.for_work(MOVE * pixels.padded().len());
-    let (count, stride) = (numbers.len(), pixels.stride().max(1));
+    let (count, stride) = (numbers.len(), pixels.stride());
     kernel.each_part(pixels.padded_mut(), count, 1, |rows, first| {
         for (pixels, i) in rows.chunks_exact_mut(stride).zip(numbers.clone().skip(first)) {
             kernel.run(Convert { image: images.image(i), pixels });

@@ -52,17 +52,17 @@ pub fn encode(network: &Network, image_size: (usize, usize), metadata: &[(String
     }
     header.push('}');
     let mut numbers: Vec<u8> = Vec::new();
-    let mut add = |name: String, shape: &[usize], values: &mut dyn Iterator<Item = &f32>| {
+    let mut add = |name: String, shape: &[usize], values: &[f32]| {
         let start = numbers.len();
-        numbers.extend(values.flat_map(|value| value.to_le_bytes()));
+        numbers.extend(values.iter().flat_map(|value| value.to_le_bytes()));
         let end = numbers.len();
         header += &format!(r#","{name}":{{"dtype":"F32","shape":{shape:?},"data_offsets":[{start},{end}]}}"#);
     };
     let mut transposed = Matrix::default();
     for (l, Linear { weight, bias }) in network.layers.iter().enumerate() {
         transpose(network.kernel, weight, &mut transposed);
-        add(format!("{}.weight", 2 * l), &[weight.columns(), weight.rows()], &mut transposed.iter());
-        add(format!("{}.bias", 2 * l), &[bias.len()], &mut bias.iter());
+        add(format!("{}.weight", 2 * l), &[weight.columns(), weight.rows()], &transposed.to_vec());
+        add(format!("{}.bias", 2 * l), &[bias.len()], bias);
     }
     header.push('}');
     // Spaces, so that the numbers begin at a multiple of eight bytes.

@@ -12,6 +12,7 @@ use mnist_mlp::data::{Data, Dataset, Images};
 use mnist_mlp::error::Result;
 use mnist_mlp::math::kernel::Kernel;
 use mnist_mlp::math::matrix::Matrix;
+use mnist_mlp::network::Network;
 use mnist_mlp::training::schedule::Schedule;
 use mnist_mlp::training::{self, Trained, Trainer};
 
@@ -104,6 +105,11 @@ pub fn random_matrix(rows: usize, columns: usize, seed: u64) -> Matrix {
 
 pub fn bits(numbers: &[f32]) -> Vec<u32> {
     numbers.iter().map(|x| x.to_bits()).collect()
+}
+
+/// The weights and biases, layer by layer.
+pub fn parameters(network: &Network) -> Vec<f32> {
+    network.layers.iter().flat_map(|layer| [layer.weight.to_vec(), layer.bias.clone()].concat()).collect()
 }
 
 /// The kernels that round a multiply-add once, which all give the same bits.

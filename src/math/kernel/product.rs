@@ -139,8 +139,7 @@ impl<'a> Product<'a> {
             return self.columns_in_parts(kernel, c);
         }
         let rows = m.div_ceil((m / PART_ROWS).clamp(1, kernel.threads())).next_multiple_of(MOST_ROWS);
-        let parts = c.padded_mut().chunks_mut(rows * b.stride()).zip((0..).step_by(rows));
-        kernel.each(parts, |(c, first)| self.part(kernel, first, 0..n, c));
+        kernel.each_part(c.padded_mut(), m, rows, |c, i| self.part(kernel, i..m.min(i + rows), 0..n, c));
     }
 
     #[cold]
@@ -157,21 +156,20 @@ impl<'a> Product<'a> {
                 let whole = lock();
                 (0..m).for_each(|i| part.row_mut(i).copy_from_slice(&whole.row(i)[columns.clone()]));
             }
-            self.part(kernel, 0, columns.clone(), part.padded_mut());
+            self.part(kernel, 0..m, columns.clone(), part.padded_mut());
             let mut whole = lock();
             (0..m).for_each(|i| whole.row_mut(i)[columns.clone()].copy_from_slice(part.row(i)));
             PART.set(part);
         });
     }
 
-    /// Computes the part of `C` that is in `c`: some rows from `first` on, and these `columns`.
-    fn part(&self, kernel: Kernel, first: usize, columns: Range<usize>, c: &mut [f32]) {
-        let rows = c.len() / columns.len().next_multiple_of(LINE_NUMBERS);
-        let packs = !self.skip_zeros && rows >= PACKED_ROWS && self.b.rows() * columns.len() > PACKED_NUMBERS;
+    /// Computes the part of `C` that is in `c`: some rows and columns.
+    fn part(&self, kernel: Kernel, rows: Range<usize>, columns: Range<usize>, c: &mut [f32]) {
+        let packs = !self.skip_zeros && rows.len() >= PACKED_ROWS && self.b.rows() * columns.len() > PACKED_NUMBERS;
         match (packs, self.skip_zeros) {
-            (true, _) => kernel.run(Part::<true, false> { product: self, first, columns, c }),
-            (_, false) => kernel.run(Part::<false, false> { product: self, first, columns, c }),
-            (_, true) => kernel.run(Part::<false, true> { product: self, first, columns, c }),
+            (true, _) => kernel.run(Part::<true, false> { product: self, rows, columns, c }),
+            (_, false) => kernel.run(Part::<false, false> { product: self, rows, columns, c }),
+            (_, true) => kernel.run(Part::<false, true> { product: self, rows, columns, c }),
         }
     }
 }
@@ -180,8 +178,7 @@ impl<'a> Product<'a> {
 /// no time to lose.
 struct Part<'a, const PACKED: bool, const SPARSE: bool> {
     product: &'a Product<'a>,
-    /// Its first row and its columns.
-    first: usize,
+    rows: Range<usize>,
     columns: Range<usize>,
     c: &'a mut [f32],
 }
@@ -191,10 +188,10 @@ impl<const PACKED: bool, const SPARSE: bool> Operation for Part<'_, PACKED, SPAR
 
     #[inline(always)]
     fn run<S: Simd>(self) {
-        let Part { product: &Product { a, transpose_a, b, beta, row, .. }, first, columns, c } = self;
-        let (n, k) = (columns.len().next_multiple_of(S::LANES), b.rows()); // whole vectors: the padding is computed too
-        let c_row = columns.len().next_multiple_of(LINE_NUMBERS);
-        let m = c.len() / c_row;
+        let Part { product: &Product { a, transpose_a, b, beta, row, .. }, rows, columns, c } = self;
+        // Whole vectors: the padding is computed too.
+        let (m, n, k) = (rows.len(), columns.len().next_multiple_of(S::LANES), b.rows());
+        let (first, c_row) = (rows.start, c.len() / m);
         let (a_row, a_column) = if transpose_a { (1, a.stride()) } else { (a.stride(), 1) };
         let tile = tile::<S, SPARSE>();
         let width = tile.vectors * S::LANES;
@@ -423,7 +420,7 @@ impl<const PACKED: bool, const ROWS: usize, const VECTORS: usize> Operation
                 let fetch = |from: *const f32, r, row, j| S::prefetch(from.wrapping_add(r * row + j));
                 if PACKED {
                     // What is needed next is not near yet: the next tile of C, and with each tile some of A's next panel.
-                    (0..ROWS).for_each(|r| (1..=VECTORS).for_each(|v| fetch(c, r, c_row, width + v * S::LANES - 1)));
+                    (0..ROWS).for_each(|r| (0..VECTORS).for_each(|v| fetch(c, r, c_row, width + v * S::LANES)));
                     if a_column == 1 {
                         let line = |tile| tile * blocks * BLOCK / LINE_NUMBERS / tiles;
                         for j in (line(tile)..line(tile + 1)).map(|line| line * LINE_NUMBERS) {

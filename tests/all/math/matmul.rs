@@ -186,7 +186,7 @@ proptest! {
     fn a_new_shape_has_zeros_for_padding((rows, columns) in (0..9usize, 0..40usize), seed in any::<u64>()) {
         let mut matrix = random_matrix(20, 50, seed);
         matrix.reshape(rows, columns);
-        let padding = matrix.padded().chunks(matrix.stride().max(1)).flat_map(|row| &row[columns..]);
+        let padding = matrix.padded().chunks(matrix.stride()).flat_map(|row| &row[columns..]);
         prop_assert!(padding.eq(vec![&0.0; rows * (matrix.stride() - columns)]));
     }
 

@@ -9,7 +9,7 @@
 //! softmax is no larger than 1/2. So an element may be off by ROUNDINGS·u = 1.5·10⁻⁵ at the very worst, while the
 //! gradients are of the size 0.01 to 1.
 
-use crate::common::{U, bits, numbers, random_matrix};
+use crate::common::{U, bits, numbers, parameters, random_matrix};
 use mnist_mlp::math::kernel::Kernel;
 use mnist_mlp::math::matrix::Matrix;
 use mnist_mlp::math::rng::{Purpose, Rng};
@@ -138,10 +138,6 @@ fn network(kernel: Kernel, activation: Activation) -> Network {
         layer.weight.iter_mut().chain(&mut layer.bias).for_each(|w| *w = number());
     }
     network
-}
-
-fn parameters(network: &Network) -> Vec<f32> {
-    network.layers.iter().flat_map(|layer| [layer.weight.to_vec(), layer.bias.clone()].concat()).collect()
 }
 
 /// The weights that `steps` leave, each on the same batch.

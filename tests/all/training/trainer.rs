@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use crate::common::{
-    MNIST, SIGMAS, assert_mean, bits, first, fused_kernels, pictures, plain_config, small_config, train,
+    MNIST, SIGMAS, assert_mean, bits, first, fused_kernels, parameters, pictures, plain_config, small_config, train,
 };
 use mnist_mlp::config::Config;
 use mnist_mlp::data::deformation::{Deformation, Deformed, Deformer};
@@ -34,7 +34,7 @@ fn fingerprint(trained: &Trained) -> (Vec<u32>, Vec<u64>) {
 }
 
 fn weights(network: &Network) -> Vec<u32> {
-    network.layers.iter().flat_map(|layer| bits(&[layer.weight.to_vec(), layer.bias.clone()].concat())).collect()
+    bits(&parameters(network))
 }
 
 /// Training and test set of sizes that no batch and no tile divides.
