@@ -143,8 +143,9 @@ impl<'a> Trainer<'a> {
         let network = Network::new(&widths, activation, initialisation, &mut rng(Purpose::Initialisation), kernel);
         let Images { rows, columns, .. } = set.images;
         let deformer = |deformation| Deformer::new(deformation, config.seed, kernel, rows, columns);
+        // The largest product has to be worth four times as much as what is shared by itself, or too little of the rest is.
         let products = widths.windows(2).map(|pair| 2 * config.batch_size * pair[0] * pair[1]);
-        let threads = kernel.for_work(products.max().unwrap_or(0)).threads();
+        let threads = kernel.for_work(products.max().unwrap_or(0) / 4).threads();
         let deformed = match config.deformation {
             None => None,
             Some(deformation) => Some(Deformed::new(deformer(deformation)?, &set.images, threads == 1)),
@@ -195,8 +196,6 @@ impl<'a> Trainer<'a> {
         self.shuffle.shuffle(&mut self.order);
         for batch in self.order.chunks(batch_size) {
             done += batch.len();
-            gather(kernel, images, batch.iter().copied(), &mut self.buffers.pixels);
-            images.prefetch(self.order[done..].iter().take(batch_size).copied());
             self.batch_labels.clear();
             self.batch_labels.extend(batch.iter().map(|&i| self.set.labels[i]));
 
@@ -205,11 +204,13 @@ impl<'a> Trainer<'a> {
             let decay = if self.decay < LEAST_DECAY { 0.0 } else { mem::take(&mut self.decay) as f32 };
             let step = Step { learning_rate: rate, decay, momentum };
             let (labels, dropout) = (&self.batch_labels, self.dropout.as_mut());
-            let batch = self.threads.run(|threads| {
+            let result = self.threads.run(|threads| {
                 self.network.kernel = kernel.on_threads(threads);
+                gather(self.network.kernel, images, batch.iter().copied(), &mut self.buffers.pixels);
+                images.prefetch(self.order[done..].iter().take(batch_size).copied());
                 self.network.train(&mut self.buffers, labels, loss, dropout, step, &mut self.velocities)
             });
-            (total_loss, correct) = (total_loss + batch.0, correct + batch.1);
+            (total_loss, correct) = (total_loss + result.0, correct + result.1);
             self.iteration += 1;
             progress(done)?;
         }
@@ -234,12 +235,9 @@ struct Threads {
 impl Threads {
     /// Pairs of iterations in a trial: more than a short disturbance can turn.
     const TRIAL: usize = 8;
-    /// Iterations from one trial to the next.
-    const PERIOD: usize = 32 * Threads::TRIAL;
-
     fn new(most: usize) -> Self {
         // The first few iterations are in no trial: they find cold caches.
-        Threads { most, all_pay: true, done: Threads::PERIOD - Threads::TRIAL, seconds: 0.0, faster: 0 }
+        Threads { most, all_pay: true, done: 127 * Threads::TRIAL, seconds: 0.0, faster: 0 }
     }
 
     fn run<T>(&mut self, iteration: impl FnOnce(usize) -> T) -> T {
@@ -256,7 +254,8 @@ impl Threads {
         if self.done == 2 * Threads::TRIAL {
             self.all_pay = mem::take(&mut self.faster) > Threads::TRIAL / 2;
         }
-        self.done %= Threads::PERIOD;
+        // What a trial costs is worth more where it may find that all pay.
+        self.done %= Threads::TRIAL * if self.all_pay { 128 } else { 32 };
         result
     }
 }

@@ -22,7 +22,7 @@
 //! registers only if its shape is a constant; the code that computes one, the *micro-kernel*, is therefore compiled once
 //! for each shape.
 //!
-//! Around the tile are three loops: over blocks of `k`, so that the rows of `B` in use stay in the nearest cache; over
+//! Around the tile are three loops: over blocks of `k`, so that the rows of `B` in use stay in a near cache; over
 //! *panels* of `C`, the rows of a tile in all columns; over the tiles of a panel.
 //!
 //! # Where B is packed
@@ -92,14 +92,14 @@ pub struct Product<'a> {
     pub row: Option<&'a Matrix>,
 }
 
-/// Steps of `k` in a block: as many as a u64 has bits.
-const BLOCK: usize = u64::BITS as usize;
-/// Blocks that are taken at once where `B` is packed, so that `C` is read and written less often.
-const BLOCKS: usize = 4;
+/// Steps of `k` in a block.
+const STEPS: usize = 256;
+/// And in one where zeros are skipped: as many as a u64 has bits.
+const SPARSE_STEPS: usize = u64::BITS as usize;
 /// Columns of a packed block of `B`: with all its steps, half of the second cache.
 const BLOCK_COLUMNS: usize = 512;
 /// A block of `B` is packed for at least so many rows of `C`, a panel of which reads it once.
-const PACKED_ROWS: usize = 96;
+const PACKED_ROWS: usize = 192;
 /// And only where `B` has more numbers than this: fewer stay in the nearest caches by themselves.
 const PACKED_NUMBERS: usize = 1 << 15;
 /// The least rows that a thread takes, each for itself packing `B`.
@@ -135,16 +135,19 @@ impl<'a> Product<'a> {
             return;
         }
         let kernel = kernel.for_work(2 * m * n * k);
-        if kernel.threads() > 1 && m < n.min(k).min(2 * PART_ROWS * kernel.threads()) {
+        if kernel.threads() > 1 && !self.skip_zeros && m < n.min(k).min(2 * PART_ROWS * kernel.threads()) {
             return self.columns_in_parts(kernel, c);
         }
-        let rows = m.div_ceil((m / PART_ROWS).clamp(1, kernel.threads())).next_multiple_of(MOST_ROWS);
+        let rows = match self.skip_zeros {
+            true => kernel.share(m, MOST_ROWS),
+            false => m.div_ceil((m / PART_ROWS).clamp(1, kernel.threads())).next_multiple_of(MOST_ROWS),
+        };
         kernel.each_part(c.padded_mut(), m, rows, |c, i| self.part(kernel, i..m.min(i + rows), 0..n, c));
     }
 
     #[cold]
     fn columns_in_parts(&self, kernel: Kernel, c: &mut Matrix) {
-        let (m, n, width) = (c.rows(), c.columns(), kernel.share(c.columns(), 64));
+        let (m, n, width) = (c.rows(), c.columns(), c.columns().div_ceil(2 * kernel.threads()).next_multiple_of(32));
         let c = Mutex::new(c);
         kernel.each((0..n).step_by(width), |start| {
             // A part's columns are not in one piece, so the thread works on a copy of them.
@@ -200,14 +203,13 @@ impl<const PACKED: bool, const SPARSE: bool> Operation for Part<'_, PACKED, SPAR
         let (b, row) = (&b.and_beyond()[columns.start..], row.map(|row| &row.padded()[columns.start..]));
         let mut packed = if PACKED { PACKED_BLOCK.take() } else { Matrix::default() };
         let panels = m.div_ceil(tile.rows);
-        let mut packed_a = [[0.0; MOST_ROWS]; BLOCKS * BLOCK];
+        let mut packed_a = [[0.0; MOST_ROWS]; STEPS];
         for j0 in (0..n).step_by(if PACKED { BLOCK_COLUMNS } else { n }) {
             let columns = j0..if PACKED { n.min(j0 + BLOCK_COLUMNS) } else { n };
             let mut k0 = 0;
             // With k = 0 there is still β·C to compute: one empty block.
             while k0 < k.max(1) {
-                let blocks = if PACKED { ((k - k0) / BLOCK).clamp(1, BLOCKS) } else { 1 };
-                let depth = (k - k0).min(blocks * BLOCK);
+                let depth = (k - k0).min(if SPARSE { SPARSE_STEPS } else { STEPS });
                 if PACKED {
                     packed.reshape(columns.len().div_ceil(width), depth * width);
                     let b = b[k0 * b_stride..].chunks(b_stride).take(depth);
@@ -220,6 +222,7 @@ impl<const PACKED: bool, const SPARSE: bool> Operation for Part<'_, PACKED, SPAR
                     if PACKED && transpose_a {
                         for (to, from) in packed_a.iter_mut().zip(a.chunks(a_column).take(depth)) {
                             to[..rows].copy_from_slice(&from[..rows]);
+                            S::prefetch(from.as_ptr().wrapping_add(LINE_NUMBERS)); // for a panel to come
                         }
                     }
                     let mut panel = Panel {
@@ -227,8 +230,8 @@ impl<const PACKED: bool, const SPARSE: bool> Operation for Part<'_, PACKED, SPAR
                         a: if PACKED && transpose_a { packed_a.as_flattened() } else { a },
                         a_row,
                         a_column: if PACKED && transpose_a { MOST_ROWS } else { a_column },
-                        blocks,
-                        steps: u64::MAX.unbounded_shr(BLOCK.saturating_sub(depth) as u32),
+                        depth,
+                        steps: u64::MAX.unbounded_shr(SPARSE_STEPS.saturating_sub(depth) as u32),
                         b: if PACKED { packed.padded() } else { &b[k0 * b_stride..] },
                         b_row,
                         strip: if PACKED { packed.stride() } else { width },
@@ -277,9 +280,9 @@ struct Panel<'a> {
     /// How far apart the rows of `A` are in memory.
     a_row: usize,
     a_column: usize,
-    /// How many blocks are taken at once.
-    blocks: usize,
-    /// A bit for each step of `k` to take, in each of the blocks.
+    /// How many steps of `k` there are.
+    depth: usize,
+    /// Where zeros are skipped: a bit for each step to take.
     steps: u64,
     /// Row after row; or packed, strip after strip.
     b: &'a [f32],
@@ -296,8 +299,8 @@ impl Panel<'_> {
     /// Removes the steps at which all rows of `A` are zero.
     #[inline(always)]
     fn skip_zeros<S: Simd>(&mut self) {
-        let Panel { rows, a, a_row, a_column, steps, .. } = *self;
-        let (depth, transposed) = (steps.count_ones() as usize, a_row == 1);
+        let Panel { rows, a, a_row, a_column, depth, .. } = *self;
+        let transposed = a_row == 1;
         let (last, along) = if transposed { (depth - 1, S::SPARSE_TILE.rows) } else { (rows - 1, depth) };
         assert!(last * a_row.max(a_column) + along.next_multiple_of(S::LANES) <= a.len());
         // SAFETY: all vectors lie within A (asserted). The processor has S: see `Target`.
@@ -357,14 +360,14 @@ impl Panel<'_> {
     ) {
         let most = tile::<S, SPARSE>().rows;
         match self.rows {
-            1 => S::nested(MicroKernel::<PACKED, 1, VECTORS>(self, first, columns)),
-            2 => S::nested(MicroKernel::<PACKED, 2, VECTORS>(self, first, columns)),
-            3 => S::nested(MicroKernel::<PACKED, 3, VECTORS>(self, first, columns)),
-            4 if most >= 4 => S::nested(MicroKernel::<PACKED, 4, VECTORS>(self, first, columns)),
-            5 if most >= 5 => S::nested(MicroKernel::<PACKED, 5, VECTORS>(self, first, columns)),
-            6 if most >= 6 => S::nested(MicroKernel::<PACKED, 6, VECTORS>(self, first, columns)),
-            7 if most >= 7 => S::nested(MicroKernel::<PACKED, 7, VECTORS>(self, first, columns)),
-            8 if most >= 8 => S::nested(MicroKernel::<PACKED, 8, VECTORS>(self, first, columns)),
+            1 => S::nested(MicroKernel::<PACKED, SPARSE, 1, VECTORS>(self, first, columns)),
+            2 => S::nested(MicroKernel::<PACKED, SPARSE, 2, VECTORS>(self, first, columns)),
+            3 => S::nested(MicroKernel::<PACKED, SPARSE, 3, VECTORS>(self, first, columns)),
+            4 if most >= 4 => S::nested(MicroKernel::<PACKED, SPARSE, 4, VECTORS>(self, first, columns)),
+            5 if most >= 5 => S::nested(MicroKernel::<PACKED, SPARSE, 5, VECTORS>(self, first, columns)),
+            6 if most >= 6 => S::nested(MicroKernel::<PACKED, SPARSE, 6, VECTORS>(self, first, columns)),
+            7 if most >= 7 => S::nested(MicroKernel::<PACKED, SPARSE, 7, VECTORS>(self, first, columns)),
+            8 if most >= 8 => S::nested(MicroKernel::<PACKED, SPARSE, 8, VECTORS>(self, first, columns)),
             rows => unreachable!("a tile of {rows} rows"),
         }
     }
@@ -372,28 +375,28 @@ impl Panel<'_> {
 
 /// The inner loops, for the tiles of a panel from a certain one on, in some columns: everything above only decides what they
 /// are given. A tile has `ROWS` rows of `VECTORS` vectors.
-struct MicroKernel<'p, 'a, const PACKED: bool, const ROWS: usize, const VECTORS: usize>(
+struct MicroKernel<'p, 'a, const PACKED: bool, const SPARSE: bool, const ROWS: usize, const VECTORS: usize>(
     &'p mut Panel<'a>,
     usize,
     Range<usize>,
 );
 
-impl<const PACKED: bool, const ROWS: usize, const VECTORS: usize> Operation
-    for MicroKernel<'_, '_, PACKED, ROWS, VECTORS>
+impl<const PACKED: bool, const SPARSE: bool, const ROWS: usize, const VECTORS: usize> Operation
+    for MicroKernel<'_, '_, PACKED, SPARSE, ROWS, VECTORS>
 {
     type Output = ();
 
     #[inline(always)]
     fn run<S: Simd>(self) {
         let MicroKernel(panel, first, columns) = self;
-        let Panel { a, a_row, a_column, blocks, steps, b, b_row, strip, beta, row, ref mut c, c_row, .. } = *panel;
+        let Panel { a, a_row, a_column, depth, steps, b, b_row, strip, beta, row, ref mut c, c_row, .. } = *panel;
         let width = VECTORS * S::LANES;
         let b_row = if PACKED { 2 * S::LANES } else { b_row }; // a constant for the compiler
         assert!(columns.len().is_multiple_of(width));
         assert!((ROWS - 1) * c_row + columns.end <= c.len() && row.is_none_or(|row| columns.end <= row.len()));
         let tiles = columns.len() / width;
-        if let Some(k) = steps.checked_ilog2() {
-            let k = (blocks - 1) * BLOCK + k as usize;
+        let last = if SPARSE { steps.checked_ilog2().map(|k| k as usize) } else { depth.checked_sub(1) };
+        if let Some(k) = last {
             assert!((first + tiles - 1) * strip + k * b_row + width <= b.len());
             assert!((ROWS - 1) * a_row + k * a_column < a.len());
         }
@@ -418,33 +421,38 @@ impl<const PACKED: bool, const ROWS: usize, const VECTORS: usize> Operation
                     if beta == 0.0 { [row; ROWS] } else { from_fn(scaled) }
                 };
                 let fetch = |from: *const f32, r, row, j| S::prefetch(from.wrapping_add(r * row + j));
-                if PACKED {
-                    // What is needed next is not near yet: the next tile of C, and with each tile some of A's next panel.
+                // What is needed next is not near yet: the next tile of C, and with each tile some of A's next panel.
+                if !SPARSE {
                     (0..ROWS).for_each(|r| (0..VECTORS).for_each(|v| fetch(c, r, c_row, width + v * S::LANES)));
-                    if a_column == 1 {
-                        let line = |tile| tile * blocks * BLOCK / LINE_NUMBERS / tiles;
-                        for j in (line(tile)..line(tile + 1)).map(|line| line * LINE_NUMBERS) {
-                            (ROWS..2 * ROWS).for_each(|r| fetch(a.as_ptr(), r, a_row, j));
-                        }
+                }
+                if PACKED && a_column == 1 {
+                    let line = |tile| tile * depth / LINE_NUMBERS / tiles;
+                    for j in (line(tile)..line(tile + 1)).map(|line| line * LINE_NUMBERS) {
+                        (ROWS..2 * ROWS).for_each(|r| fetch(a.as_ptr(), r, a_row, j));
                     }
                 }
-                for k0 in (0..blocks).map(|block| block * BLOCK) {
-                    let mut left = steps;
-                    while left != 0 {
-                        let k = k0 + left.trailing_zeros() as usize;
-                        left &= left - 1;
-                        let b: [S::Vector; VECTORS] = from_fn(|v| load(from.add(k * b_row + v * S::LANES)));
-                        if PACKED {
-                            // Of a strip in the second cache, some steps ahead.
-                            (0..VECTORS).for_each(|v| fetch(from, k + 12, b_row, v * S::LANES));
-                        }
-                        for (r, acc) in acc.iter_mut().enumerate() {
-                            let a = *a.as_ptr().add(r * a_row + k * a_column);
-                            for (acc, b) in acc.iter_mut().zip(b) {
-                                *acc = S::multiply_add(a, b, *acc);
-                            }
+                let mut step = |k: usize| {
+                    let b: [S::Vector; VECTORS] = from_fn(|v| load(from.add(k * b_row + v * S::LANES)));
+                    if !SPARSE {
+                        // Some steps ahead: B is in the second cache, or farther away.
+                        let ahead = (k + 24).min(depth - 1);
+                        (0..VECTORS).for_each(|v| fetch(from, ahead, b_row, v * S::LANES));
+                    }
+                    for (r, acc) in acc.iter_mut().enumerate() {
+                        let a = *a.as_ptr().add(r * a_row + k * a_column);
+                        for (acc, b) in acc.iter_mut().zip(b) {
+                            *acc = S::multiply_add(a, b, *acc);
                         }
                     }
+                };
+                if SPARSE {
+                    let mut left = steps;
+                    while left != 0 {
+                        step(left.trailing_zeros() as usize);
+                        left &= left - 1;
+                    }
+                } else {
+                    (0..depth).for_each(step);
                 }
                 for (r, acc) in acc.into_iter().enumerate() {
                     for (v, acc) in acc.into_iter().enumerate() {
