@@ -35,8 +35,8 @@ enum InstructionSet {
     Portable32,
 }
 
-/// Some 30 µs of one core: many times as long as it takes to tell the others.
-const WORTH_SHARING: usize = 1 << 22;
+/// Some 15 µs of one core: many times as long as it takes to tell the others.
+const WORTH_SHARING: usize = 1 << 21;
 
 impl Kernel {
     /// The kernels that this processor can run, on one thread, the fastest first; the last two are portable.
