@@ -44,4 +44,4 @@ picture: ## take the picture of the page in README.md; needs Chromium and the Py
 	python3 .ci/page_picture.py results/draw.html results/page.png
 
 miri: ## check the kernels' use of memory; needs `rustup toolchain install nightly --component miri`
-	RUSTFLAGS='-C target-feature=+avx512f,+avx2,+fma,+bmi1,+bmi2' cargo +nightly miri test --test all math::memory
+	RUSTFLAGS='-C target-feature=+avx512f,+avx2,+fma,+bmi1,+bmi2' cargo +nightly miri test --test all every_edge_of_every_tile

@@ -40,13 +40,8 @@ impl Images {
     }
 
     /// How many images.
-    pub fn len(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.pixels.len() / self.size()
-    }
-
-    /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
-        self.pixels.is_empty()
     }
 
     /// The pixels of image `i`.
@@ -103,7 +98,7 @@ impl Dataset {
         let images = idx::find(folder, &format!("{split}-images-idx3-ubyte"))?;
         let labels = idx::find(folder, &format!("{split}-labels-idx1-ubyte"))?;
         let images = Images::read(&images)?;
-        let labels = read_labels(&labels, images.len(), classes, |classes| {
+        let labels = read_labels(&labels, images.count(), classes, |classes| {
             format!("set classes in get_config to {classes} if these are the right labels: they count from 0")
         })?;
         Ok(Dataset { images, labels })

@@ -146,9 +146,9 @@ impl Network {
     /// The probabilities of each class for each image, `images × classes`, in evaluation mode. The bits do not depend on
     /// the kernel's threads.
     pub fn predict(&self, images: &Images) -> Matrix {
-        let mut probabilities = Matrix::zeros(images.len(), self.classes());
+        let mut probabilities = Matrix::zeros(images.count(), self.classes());
         let stride = probabilities.stride();
-        self.kernel.each_part(probabilities.padded_mut(), images.len(), EVALUATION_BATCH, |rows, mut start| {
+        self.kernel.each_part(probabilities.padded_mut(), images.count(), EVALUATION_BATCH, |rows, mut start| {
             let mut buffers = self.buffers();
             for rows in rows.chunks_mut(EVALUATION_BATCH * stride) {
                 let end = start + rows.len() / stride;

@@ -60,7 +60,7 @@ fn probabilities(model_path: &Path, images_path: &Path) -> Result<Matrix> {
         let expected = format!("{expected} pixels, which the network in {} takes", model_path.display());
         return Err(Error::new(images_path.display(), found, expected, "use images of the set that it was trained on"));
     }
-    let numbers = images.len().saturating_mul(network.classes());
+    let numbers = images.count().saturating_mul(network.classes());
     if numbers > MOST_NUMBERS {
         let expected = format!("at most {MOST_NUMBERS}");
         let found = format!("images with {numbers} probabilities");

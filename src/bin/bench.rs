@@ -30,27 +30,14 @@ const SQUARES: [usize; 5] = [128, 256, 512, 1024, 2048];
 fn main() -> ExitCode {
     let arguments: Vec<String> = session::arguments().collect();
     session::exit_code(match &arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        [] => bench(Kernel::best()),
-        ["--kernel", name] => kernel(name).and_then(bench),
+        [] => bench(),
         [layers, batch_size, images] => train(layers, batch_size, images, true),
         [layers, batch_size, images, "--no-zeros"] => train(layers, batch_size, images, false),
         other => Err(Error::new("bench", format!("the arguments {other:?}"), USAGE, "call it again like that")),
     })
 }
 
-const USAGE: &str =
-    "nothing, --kernel NAME, or LAYERS BATCH IMAGES, such as 1000,500 128 15000, and perhaps --no-zeros";
-
-/// The kernel of that name.
-fn kernel(name: &str) -> Result<Kernel> {
-    let supported = Kernel::supported();
-    let names = supported.iter().map(Kernel::to_string).collect::<Vec<_>>().join(", ");
-    let kernel = supported.into_iter().find(|kernel| kernel.to_string() == name);
-    let next = "call it again with one of them";
-    kernel.ok_or_else(|| {
-        Error::new("--kernel", format!("{name:?}"), format!("one that this processor has: {names}"), next)
-    })
-}
+const USAGE: &str = "nothing, or LAYERS BATCH IMAGES, such as 1000,500 128 15000, and perhaps --no-zeros";
 
 /// For `make peers`: prints how many images a second such a network trains on, on all cores: the best of three epochs.
 fn train(layers: &str, batch_size: &str, images: &str, with_zeros: bool) -> Result<()> {
@@ -82,7 +69,8 @@ fn without_zeros(images: &mut Images) {
     images.pixels.fill_with(|| 1 + rng.below(255) as u8);
 }
 
-fn bench(kernel: Kernel) -> Result<()> {
+fn bench() -> Result<()> {
+    let kernel = Kernel::best();
     let mut bench = Bench { console: Console::stdout(), kernel };
     let cpu = about("/proc/cpuinfo", "model name").unwrap_or("unknown processor".into());
     let cores = match session::threads() {
@@ -233,7 +221,7 @@ impl Bench {
         let wide = Config { hidden_layers: vec![1000, 500], batch_size: 128, ..config.clone() };
         let (kernel, on_all_cores) = (self.kernel, self.kernel.on_threads(session::threads()));
         let [low, median, high] = self.epoch("training epoch", &config, &data.train, kernel, "s")?;
-        self.line("training", [high, median, low].map(|seconds| images.len() as f64 / seconds), "images/s", None)?;
+        self.line("training", [high, median, low].map(|seconds| images.count() as f64 / seconds), "images/s", None)?;
         self.epoch("training, no pixel is 0", &config, &random, kernel, "images/s")?;
         self.epoch("training 1000-500, batch 128", &wide, test, kernel, "images/s")?;
         self.epoch("training 1000-500, all cores", &wide, test, on_all_cores, "images/s")?;
@@ -245,7 +233,7 @@ impl Bench {
             network.kernel = self.kernel.on_threads(threads);
             let evaluate = |_| {
                 black_box(network.predict(images));
-                images.len() as f64 * forward
+                images.count() as f64 * forward
             };
             self.row(name, 20, evaluate, "images/s", rate)?;
         }

@@ -173,12 +173,12 @@ impl Deformer {
             row[1..].iter_mut().enumerate().for_each(|(epoch, to)| self.deform(epoch, number, image, to));
             row
         };
-        (0..images.len().min(10)).map(row).collect()
+        (0..images.count().min(10)).map(row).collect()
     }
 
     /// `deformed ←` all `images` as they are in `epoch`, on the threads of `kernel`.
     fn deform_all(&self, kernel: Kernel, epoch: usize, images: &Images, deformed: &mut Images) {
-        kernel.each_part(&mut deformed.pixels, images.len(), 1, |pixels, first| {
+        kernel.each_part(&mut deformed.pixels, images.count(), 1, |pixels, first| {
             let mut deformer = self.clone();
             for (number, deformed) in (first..).zip(pixels.chunks_exact_mut(images.size())) {
                 deformer.deform(epoch, number, images.image(number), deformed);

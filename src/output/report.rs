@@ -50,7 +50,7 @@ pub fn html(
             r#"{{"index":{i},"truth":{truth},"prediction":{prediction},"probability":{probability},"pixels":"{pixels}"}}"#
         )
     }));
-    let samples = most(SAMPLES, images.size() + 10 * probabilities.columns()).min(images.len());
+    let samples = most(SAMPLES, images.size() + 10 * probabilities.columns()).min(images.count());
     let pixels = base64(&images.pixels[..samples * images.size()]);
     let samples = array((0..samples).map(|i| array(probabilities.row(i))));
     // The script page.js reads these by name.

@@ -12,7 +12,6 @@ mod data {
 }
 mod math {
     mod matmul;
-    mod memory;
     mod random;
 }
 mod network {

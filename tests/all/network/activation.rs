@@ -67,22 +67,6 @@ fn exp_keeps_its_stated_error_and_the_fused_kernels_agree() {
     assert!(by_kernel.windows(2).all(|pair| pair[0] == pair[1]));
 }
 
-/// Those of a wide layer are shared among the threads.
-#[test]
-fn threads_change_no_activation() {
-    let (z, gradient) = (random_matrix(521, 523, 1), random_matrix(521, 523, 2));
-    for activation in Activation::ALL {
-        let [one, three] = [1, 3].map(|threads| {
-            let kernel = Kernel::best().on_threads(threads);
-            let (mut a, mut gradient) = (Matrix::default(), gradient.clone());
-            activation.forward(kernel, &z, &mut a);
-            activation.backward(kernel, &z, &a, &mut gradient);
-            (a, gradient)
-        });
-        assert!(one == three, "{activation:?}");
-    }
-}
-
 #[test]
 fn exp_of_a_nan_is_nan_and_beyond_87_it_is_held() {
     for kernel in Kernel::supported() {

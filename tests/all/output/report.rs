@@ -147,7 +147,7 @@ fn agrees(test: &Dataset, trained: &Trained) {
     }
 
     let samples = member(&data, "samples");
-    let count = images.len().min(200);
+    let count = images.count().min(200);
     assert_eq!(unbase64(text(member(samples, "pixels"))), images.pixels[..count * images.size()]);
     let rows: Vec<Vec<f32>> = items(member(samples, "probabilities")).iter().map(numbers).collect();
     assert_eq!((rows.len(), rows.concat()), (count, probabilities.to_vec()[..count * classes].to_vec()));

@@ -34,34 +34,3 @@ fn every_iteration_of_every_schedule() {
         }
     }
 }
-
-/// The thirds end where i ≥ T/3 and i ≥ 2T/3, also where 3 does not divide T.
-#[test]
-fn steps_come_at_the_thirds() {
-    for (total, second, third) in
-        [(9, 3, 6), (10, 4, 7), (11, 4, 8), (75_000, 25_000, 50_000), (37_499, 12_500, 25_000)]
-    {
-        for (i, expected) in
-            [(0, 0.02), (second - 1, 0.02), (second, 0.002), (third - 1, 0.002), (third, 0.0002), (total - 1, 0.0002)]
-        {
-            // Within the rounding of RATE itself.
-            let rate = f64::from(Step.rate(RATE, i, total, 3750));
-            assert!((rate / expected - 1.0).abs() < 1e-6, "{rate} at {i} of {total}");
-        }
-    }
-}
-
-#[test]
-fn a_cosine_falls_from_the_rate_to_nearly_zero() {
-    for total in [1, 2, 12, 75_000] {
-        let rates: Vec<f32> = (0..total).map(|i| Cosine.rate(RATE, i, total, 1)).collect();
-        assert_eq!(rates[0], RATE);
-        assert!(rates.is_sorted_by(|a, b| a >= b) && rates[total - 1] > 0.0);
-    }
-}
-
-/// One iteration an epoch: valley, top, valley.
-#[test]
-fn a_cycle_takes_two_epochs() {
-    assert_eq!([0, 1, 2].map(|i| Cycle.rate(1.0, i, 3, 1)), [0.01, 1.0, 0.01]);
-}
