@@ -138,11 +138,10 @@ impl<'a> Product<'a> {
         if kernel.threads() > 1 && !self.skip_zeros && m < n.min(k).min(2 * PART_ROWS * kernel.threads()) {
             return self.columns_in_parts(kernel, c);
         }
-        let rows = match self.skip_zeros {
-            true => kernel.share(m, MOST_ROWS),
-            false => m.div_ceil((m / PART_ROWS).clamp(1, kernel.threads())).next_multiple_of(MOST_ROWS),
-        };
-        kernel.each_part(c.padded_mut(), m, rows, |c, i| self.part(kernel, i..m.min(i + rows), 0..n, c));
+        // Each part of a packed product packs B for itself; where zeros are skipped, parts have unequal work.
+        let least = m.div_ceil((m / PART_ROWS).clamp(1, kernel.threads())).next_multiple_of(MOST_ROWS);
+        let (multiple, stride) = (if self.skip_zeros { MOST_ROWS } else { least }, c.stride());
+        kernel.each_part(c.padded_mut(), m, multiple, |c, i| self.part(kernel, i..i + c.len() / stride, 0..n, c));
     }
 
     #[cold]
