@@ -254,8 +254,8 @@ impl Threads {
         if self.done == 2 * Threads::TRIAL {
             self.all_pay = mem::take(&mut self.faster) > Threads::TRIAL / 2;
         }
-        // What a trial costs is worth more where it may find that all pay.
-        self.done %= Threads::TRIAL * if self.all_pay { 128 } else { 32 };
+        // The sooner a trial comes, the more it costs; on one thread it can find the most.
+        self.done %= Threads::TRIAL * if self.all_pay { 128 } else { 64 };
         result
     }
 }
