@@ -220,7 +220,8 @@ impl<'a> Trainer<'a> {
 }
 
 /// On how many threads an iteration runs. Another program may want a core too, and then all threads wait for the one that
-/// shares it: so now and then a few iterations run on all threads and on one in turn, and what is faster is kept to.
+/// shares it: so now and then, and when all threads have become slow, a few iterations run on all threads and on one in turn,
+/// and what is faster is kept to.
 struct Threads {
     most: usize,
     all_pay: bool,
@@ -230,14 +231,29 @@ struct Threads {
     seconds: f64,
     /// How many pairs of iterations of the trial were faster on all threads.
     faster: usize,
+    /// The mean time of an iteration of the trial on one thread.
+    single: f64,
+    /// How many iterations on all threads have taken longer since.
+    slower: usize,
 }
 
 impl Threads {
     /// Pairs of iterations in a trial: more than a short disturbance can turn.
     const TRIAL: usize = 8;
+    /// Iterations from one trial to the next, unless twice as many as a trial has pairs are slow before.
+    const PERIOD: usize = 64 * Threads::TRIAL;
+
     fn new(most: usize) -> Self {
         // The first few iterations are in no trial: they find cold caches.
-        Threads { most, all_pay: true, done: 127 * Threads::TRIAL, seconds: 0.0, faster: 0 }
+        Threads {
+            most,
+            all_pay: true,
+            done: Threads::PERIOD - Threads::TRIAL,
+            seconds: 0.0,
+            faster: 0,
+            single: 0.0,
+            slower: 0,
+        }
     }
 
     fn run<T>(&mut self, iteration: impl FnOnce(usize) -> T) -> T {
@@ -249,13 +265,18 @@ impl Threads {
         let start = Instant::now();
         let result = iteration(if all { self.most } else { 1 });
         let before = mem::replace(&mut self.seconds, start.elapsed().as_secs_f64());
-        self.faster += usize::from(is_trial && !all && before < self.seconds);
+        if is_trial && !all {
+            self.faster += usize::from(before < self.seconds);
+            self.single += self.seconds / Threads::TRIAL as f64;
+        }
+        self.slower += usize::from(!is_trial && all && self.seconds > self.single);
         self.done += 1;
         if self.done == 2 * Threads::TRIAL {
             self.all_pay = mem::take(&mut self.faster) > Threads::TRIAL / 2;
         }
-        // The sooner a trial comes, the more it costs; on one thread it can find the most.
-        self.done %= Threads::TRIAL * if self.all_pay { 128 } else { 64 };
+        if self.done == Threads::PERIOD || self.slower > 2 * Threads::TRIAL {
+            (self.done, self.single, self.slower) = (0, 0.0, 0);
+        }
         result
     }
 }
