@@ -222,16 +222,16 @@ impl<'a> Trainer<'a> {
 /// On how many threads an iteration runs. Another program may want a core too, and then all threads wait for the one that
 /// shares it: so now and then, and when all threads have become slow, a few iterations run on all threads and on one in turn,
 /// and what is faster is kept to.
+#[derive(Default)]
 struct Threads {
     most: usize,
-    all_pay: bool,
     /// Iterations since the last such trial began.
     done: usize,
     /// What the iteration before took.
     seconds: f64,
-    /// How many pairs of iterations of the trial were faster on all threads.
+    /// How many pairs of iterations of that trial were faster on all threads.
     faster: usize,
-    /// The mean time of an iteration of the trial on one thread.
+    /// The mean time of its iterations on one thread.
     single: f64,
     /// How many iterations on all threads have taken longer since.
     slower: usize,
@@ -244,16 +244,8 @@ impl Threads {
     const PERIOD: usize = 64 * Threads::TRIAL;
 
     fn new(most: usize) -> Self {
-        // The first few iterations are in no trial: they find cold caches.
-        Threads {
-            most,
-            all_pay: true,
-            done: Threads::PERIOD - Threads::TRIAL,
-            seconds: 0.0,
-            faster: 0,
-            single: 0.0,
-            slower: 0,
-        }
+        // The first few iterations, on all threads, are in no trial: they find cold caches.
+        Threads { most, done: Threads::PERIOD - Threads::TRIAL, faster: Threads::TRIAL, ..Threads::default() }
     }
 
     fn run<T>(&mut self, iteration: impl FnOnce(usize) -> T) -> T {
@@ -261,7 +253,7 @@ impl Threads {
             return iteration(1);
         }
         let is_trial = self.done < 2 * Threads::TRIAL;
-        let all = if is_trial { self.done.is_multiple_of(2) } else { self.all_pay };
+        let all = if is_trial { self.done.is_multiple_of(2) } else { self.faster > Threads::TRIAL / 2 };
         let start = Instant::now();
         let result = iteration(if all { self.most } else { 1 });
         let before = mem::replace(&mut self.seconds, start.elapsed().as_secs_f64());
@@ -271,11 +263,8 @@ impl Threads {
         }
         self.slower += usize::from(!is_trial && all && self.seconds > self.single);
         self.done += 1;
-        if self.done == 2 * Threads::TRIAL {
-            self.all_pay = mem::take(&mut self.faster) > Threads::TRIAL / 2;
-        }
         if self.done == Threads::PERIOD || self.slower > 2 * Threads::TRIAL {
-            (self.done, self.single, self.slower) = (0, 0.0, 0);
+            (self.done, self.faster, self.single, self.slower) = (0, 0, 0.0, 0);
         }
         result
     }

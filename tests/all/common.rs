@@ -112,6 +112,11 @@ pub fn parameters(network: &Network) -> Vec<f32> {
     network.layers.iter().flat_map(|layer| [layer.weight.to_vec(), layer.bias.clone()].concat()).collect()
 }
 
+/// The same, bit by bit.
+pub fn network_bits(network: &Network) -> Vec<u32> {
+    bits(&parameters(network))
+}
+
 /// The kernels that round a multiply-add once, which all give the same bits.
 pub fn fused_kernels() -> Vec<Kernel> {
     Kernel::supported().into_iter().filter(|kernel| kernel.is_fused()).collect()

@@ -92,7 +92,7 @@ pub struct Product<'a> {
     pub row: Option<&'a Matrix>,
 }
 
-/// Steps of `k` in a block.
+/// Steps of `k` in a block: many, so that `C` is seldom read and written.
 const STEPS: usize = 256;
 /// And in one where zeros are skipped: as many as a u64 has bits.
 const SPARSE_STEPS: usize = u64::BITS as usize;
@@ -138,7 +138,7 @@ impl<'a> Product<'a> {
         if kernel.threads() > 1 && !self.skip_zeros && m < n.min(k).min(2 * PART_ROWS * kernel.threads()) {
             return self.columns_in_parts(kernel, c);
         }
-        // Each part of a packed product packs B for itself; where zeros are skipped, parts have unequal work.
+        // A large part of packed products, since each packs B for itself. Where zeros are skipped, parts have unequal work.
         let least = m.div_ceil((m / PART_ROWS).clamp(1, kernel.threads())).next_multiple_of(MOST_ROWS);
         let (multiple, stride) = (if self.skip_zeros { MOST_ROWS } else { least }, c.stride());
         kernel.each_part(c.padded_mut(), m, multiple, |c, i| self.part(kernel, i..i + c.len() / stride, 0..n, c));
@@ -146,7 +146,7 @@ impl<'a> Product<'a> {
 
     #[cold]
     fn columns_in_parts(&self, kernel: Kernel, c: &mut Matrix) {
-        let (m, n, width) = (c.rows(), c.columns(), c.columns().div_ceil(2 * kernel.threads()).next_multiple_of(32));
+        let (m, n, width) = (c.rows(), c.columns(), 2 * kernel.share(c.columns(), 16)); // each part reads all of A
         let c = Mutex::new(c);
         kernel.each((0..n).step_by(width), |start| {
             // A part's columns are not in one piece, so the thread works on a copy of them.
@@ -230,7 +230,7 @@ impl<const PACKED: bool, const SPARSE: bool> Operation for Part<'_, PACKED, SPAR
                         a_row,
                         a_column: if PACKED && transpose_a { MOST_ROWS } else { a_column },
                         depth,
-                        steps: u64::MAX.unbounded_shr(SPARSE_STEPS.saturating_sub(depth) as u32),
+                        steps: 0,
                         b: if PACKED { packed.padded() } else { &b[k0 * b_stride..] },
                         b_row,
                         strip: if PACKED { packed.stride() } else { width },
@@ -295,7 +295,7 @@ struct Panel<'a> {
 }
 
 impl Panel<'_> {
-    /// Removes the steps at which all rows of `A` are zero.
+    /// Finds the steps at which not all rows of `A` are zero.
     #[inline(always)]
     fn skip_zeros<S: Simd>(&mut self) {
         let Panel { rows, a, a_row, a_column, depth, .. } = *self;
@@ -304,21 +304,21 @@ impl Panel<'_> {
         assert!(last * a_row.max(a_column) + along.next_multiple_of(S::LANES) <= a.len());
         // SAFETY: all vectors lie within A (asserted). The processor has S: see `Target`.
         let nonzero = |at| u64::from(unsafe { S::nonzero(a.as_ptr().add(at).cast::<S::Vector>().read_unaligned()) });
-        self.steps &= if transposed {
+        self.steps = if transposed {
             let rows = u64::MAX >> (u64::BITS as usize - rows);
             let vectors = || (0..S::SPARSE_TILE.rows).step_by(S::LANES);
             let any = |k| vectors().fold(0, |any, r| any | nonzero(k * a_column + r) << r) & rows != 0;
             (0..depth).fold(0, |steps, k| steps | u64::from(any(k)) << k)
         } else {
-            let vectors = (0..depth).step_by(S::LANES);
-            vectors.fold(0, |steps, k| (0..rows).fold(steps, |steps, r| steps | nonzero(r * a_row + k) << k))
+            let (vectors, within) = ((0..depth).step_by(S::LANES), u64::MAX >> (SPARSE_STEPS - depth));
+            within & vectors.fold(0, |steps, k| (0..rows).fold(steps, |steps, r| steps | nonzero(r * a_row + k) << k))
         };
     }
 
     /// Computes the panel in some columns, whole vectors: the last tile first, if it is narrower than the others.
     #[inline(always)]
     fn multiply<S: Simd, const PACKED: bool, const SPARSE: bool>(&mut self, columns: Range<usize>) {
-        if self.steps == 0 && self.beta == 1.0 && self.row.is_none() {
+        if SPARSE && self.steps == 0 && self.beta == 1.0 && self.row.is_none() {
             return; // C ← C
         }
         let Range { start, end } = columns;

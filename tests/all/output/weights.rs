@@ -3,7 +3,7 @@
 use std::io::{self, Read};
 use std::path::Path;
 
-use crate::common::{Folder, assert_error, bits, parameters};
+use crate::common::{Folder, assert_error, network_bits};
 use crate::json::{self, Value};
 use mnist_mlp::math::kernel::Kernel;
 use mnist_mlp::math::matrix::Matrix;
@@ -36,11 +36,6 @@ fn file(header: &[u8], numbers: &[u8]) -> Vec<u8> {
 
 fn floats(count: usize) -> Vec<u8> {
     (0..count).flat_map(|i| (i as f32).to_le_bytes()).collect()
-}
-
-/// All weights and biases, bit by bit.
-fn network_bits(network: &Network) -> Vec<u32> {
-    bits(&parameters(network))
 }
 
 /// The header of a sound network 2 → 3 → 2 in PyTorch's order of tensors, without metadata; its numbers take 17 × 4 bytes.

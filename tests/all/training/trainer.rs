@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use crate::common::{
-    MNIST, SIGMAS, assert_mean, bits, first, fused_kernels, parameters, pictures, plain_config, small_config, train,
+    MNIST, SIGMAS, assert_mean, bits, first, fused_kernels, network_bits, pictures, plain_config, small_config, train,
 };
 use mnist_mlp::config::Config;
 use mnist_mlp::data::deformation::{Deformation, Deformed, Deformer};
@@ -30,11 +30,7 @@ fn run(config: &Config, data: &Data, kernel: Kernel) -> Trained {
 fn fingerprint(trained: &Trained) -> (Vec<u32>, Vec<u64>) {
     let row = |e: &Epoch| [f64::from(e.learning_rate), e.loss, e.running_accuracy, e.test_accuracy].map(f64::to_bits);
     let figures = trained.history.iter().flat_map(row).chain([trained.train_accuracy.to_bits()]);
-    (weights(&trained.network), figures.collect())
-}
-
-fn weights(network: &Network) -> Vec<u32> {
-    bits(&parameters(network))
+    (network_bits(&trained.network), figures.collect())
 }
 
 /// Training and test set of sizes that no batch and no tile divides.
@@ -130,7 +126,7 @@ fn the_seed_decides_every_bit() {
     let zero = |seed, dropout, batch_size, data| {
         let initialisation = Initialisation::Zero;
         let config = Config { seed, dropout, batch_size, epochs: 1, initialisation, ..small_config() };
-        weights(&run(&config, data, kernel).network)
+        network_bits(&run(&config, data, kernel).network)
     };
     assert_ne!(zero(1, 0.0, 16, &data), zero(2, 0.0, 16, &data));
     assert_ne!(zero(1, 0.25, 16, &data), zero(1, 0.0, 16, &data));
@@ -240,7 +236,7 @@ fn training_is_its_steps_one_after_another() {
                 (losses, correct) = (losses + batch.0, correct + batch.1);
             }
             assert_eq!(trainer.epoch(|_| Ok(())), Ok((learning_rate, losses / 101.0, correct as f64 / 101.0)));
-            assert_eq!(weights(&trainer.network), weights(&network), "dropout {p}, batch {batch_size}");
+            assert_eq!(network_bits(&trainer.network), network_bits(&network), "dropout {p}, batch {batch_size}");
         }
     }
 }
@@ -278,7 +274,7 @@ fn whoever_watches_sees_every_batch_and_epoch_and_can_stop_it() {
 #[test]
 fn random_choices_do_not_disturb_each_other() {
     let data = small_data();
-    let of_dropout = |dropout| weights(&run(&Config { dropout, ..small_config() }, &data, Kernel::best()).network);
+    let of_dropout = |dropout| network_bits(&run(&Config { dropout, ..small_config() }, &data, Kernel::best()).network);
     assert_eq!(of_dropout(0.0), of_dropout(f32::MIN_POSITIVE));
 }
 
@@ -303,7 +299,7 @@ fn each_epoch_trains_on_images_deformed_for_it() {
     // The same network each time, another one than without, and from the second epoch on too.
     let data = digits(100);
     let deformation =
-        |deformation| weights(&run(&Config { deformation, epochs: 3, ..small_config() }, &data, kernel).network);
+        |deformation| network_bits(&run(&Config { deformation, epochs: 3, ..small_config() }, &data, kernel).network);
     assert_eq!(deformation(Some(strengths)), deformation(Some(strengths)));
     let still = Deformation { rotation: 0.0, scale: 0.0, shear: 0.0, shift: 0.0, elastic: 0.0, ..strengths };
     assert_eq!(deformation(Some(still)), deformation(None));
