@@ -184,16 +184,18 @@ pub fn transpose(kernel: Kernel, from: &Matrix, to: &mut Matrix) {
 #[inline(always)]
 fn transpose_strips(from: &Matrix, first: usize, to: &mut [f32], stride: usize) {
     let (rows, from_stride, from) = (from.rows, from.stride(), from.padded());
-    let mut strips = to.chunks_exact_mut(4 * stride);
-    for (strip, j) in (&mut strips).zip((first..).step_by(4)) {
-        // Four rows of the result side by side, each written from left to right.
-        let mut strip = strip.chunks_exact_mut(stride);
-        let mut strip: [&mut [f32]; 4] = from_fn(|_| strip.next().unwrap_or_default());
-        let mut blocks = strip.each_mut().map(|row| row.as_chunks_mut().0);
-        for (i, block) in from.chunks_exact(4 * from_stride).enumerate() {
-            let block = transpose_block(from_fn(|r| from_fn(|c| block[r * from_stride + j..][..4][c])));
-            for (row, values) in blocks.iter_mut().zip(block) {
-                row[i] = values;
+    // Some rows at a time, which stay in the nearest cache until they are done.
+    for (chunk, from) in from.chunks(64 * from_stride).enumerate() {
+        for (strip, j) in to.chunks_exact_mut(4 * stride).zip((first..).step_by(4)) {
+            // Four rows of the result side by side, each written from left to right.
+            let mut strip = strip.chunks_exact_mut(stride);
+            let mut strip: [&mut [f32]; 4] = from_fn(|_| strip.next().unwrap_or_default());
+            let mut blocks = strip.each_mut().map(|row| row[64 * chunk..].as_chunks_mut().0);
+            for (i, block) in from.chunks_exact(4 * from_stride).enumerate() {
+                let block = transpose_block(from_fn(|r| from_fn(|c| block[r * from_stride + j..][..4][c])));
+                for (row, values) in blocks.iter_mut().zip(block) {
+                    row[i] = values;
+                }
             }
         }
     }

@@ -115,7 +115,7 @@ mod x86 {
 
     impl Target for Avx512 {
         type Vector = __m512;
-        const TILE: Tile = Tile { rows: 8, vectors: 2 }; // of 32 registers, 16 accumulate; 16 rows are two tiles
+        const TILE: Tile = Tile { rows: 8, vectors: 3 }; // of 32 registers, 24 accumulate; 16 rows are two tiles
         const SPARSE_TILE: Tile = Tile { rows: 4, vectors: 4 };
         #[target_feature(enable = "avx512f,avx2,fma,bmi1,bmi2")]
         unsafe fn call<O: Operation>(operation: O) -> O::Output {

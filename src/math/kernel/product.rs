@@ -22,8 +22,13 @@
 //! registers only if its shape is a constant; the code that computes one, the *micro-kernel*, is therefore compiled once
 //! for each shape.
 //!
-//! Around the tile are three loops: over blocks of `k`, so that the rows of `B` in use stay in a near cache; over
-//! *panels* of `C`, the rows of a tile in all columns; over the tiles of a panel.
+//! Around the tile are four loops: over blocks of columns and of `k`, so that the part of `B` in use stays in the second cache,
+//! of which it takes a quarter; over *panels*, the rows of a tile in all columns of the block; over the tiles of a panel.
+//!
+//! # What is fetched ahead
+//!
+//! What the first panel reads of `B` would come from far away, at a moment when all wait for it. So while a block is computed,
+//! each panel has its share of the next block fetched, between two runs of steps; and where `A` is large, the next panel of it.
 //!
 //! # Where B is packed
 //!
@@ -38,14 +43,13 @@
 //!                                                              2 2  …
 //! ```
 //!
-//! The copy is cut to half of the second cache by a fourth loop, over blocks of columns. For a few rows it would not pay. Where
-//! `A` is transposed, the part of it that a panel needs is copied too, so that it does not lie in as many pages as it has
-//! steps.
+//! For a few rows it would not pay. Where `A` is transposed, the part of it that a panel needs is copied too, so that it does not
+//! lie in as many pages as it has steps.
 //!
 //! # Where the columns end
 //!
-//! Each row of a [`Matrix`] is padded to whole vectors, and what pads `C` is computed like the rest. The last tile of a panel
-//! may have fewer vectors than the others.
+//! Each row of a [`Matrix`] is padded to whole vectors, and what pads `C` is computed like the rest. The tiles of a panel are as
+//! few as can be, and as equal: the last of them may have a vector less than the others.
 //!
 //! # Zeros
 //!
@@ -67,6 +71,7 @@
 
 use std::array::from_fn;
 use std::cell::RefCell;
+use std::hint::black_box;
 use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
 
@@ -93,23 +98,27 @@ pub struct Product<'a> {
 }
 
 /// Steps of `k` in a block: many, so that `C` is seldom read and written.
-const STEPS: usize = 256;
+const STEPS: usize = 128;
 /// And in one where zeros are skipped: as many as a u64 has bits.
 const SPARSE_STEPS: usize = u64::BITS as usize;
-/// Columns of a packed block of `B`: with all its steps, half of the second cache.
-const BLOCK_COLUMNS: usize = 512;
+/// Columns of a block: with all its steps, a quarter of the second cache. A multiple of every tile's.
+const BLOCK_COLUMNS: usize = 528;
+/// A matrix with more numbers does not stay in the near caches by itself: it is fetched ahead, or packed.
+const NEAR_NUMBERS: usize = 1 << 15;
 /// A block of `B` is packed for at least so many rows of `C`, a panel of which reads it once.
 const PACKED_ROWS: usize = 192;
-/// And only where `B` has more numbers than this: fewer stay in the nearest caches by themselves.
-const PACKED_NUMBERS: usize = 1 << 15;
+/// Steps from one fetching to the next: a cache line of each row of `A`.
+const RUN: usize = LINE_NUMBERS;
+/// How many steps ahead the first panel fetches, which nobody has fetched anything for.
+const AHEAD: usize = 24;
 /// The least rows that a thread takes, each for itself packing `B`.
 const PART_ROWS: usize = 128;
 /// The most rows that a tile has.
 const MOST_ROWS: usize = 8;
 
 thread_local! {
-    /// The block of `B` that this thread has packed.
-    static PACKED_BLOCK: RefCell<Matrix> = RefCell::default();
+    /// What this thread has packed: a panel of `A` and a block of `B`.
+    static PACKED: RefCell<[Matrix; 2]> = RefCell::default();
     /// The columns of `C` that this thread computes.
     static PART: RefCell<Matrix> = RefCell::default();
 }
@@ -167,25 +176,22 @@ impl<'a> Product<'a> {
 
     /// Computes the part of `C` that is in `c`: some rows and columns.
     fn part(&self, kernel: Kernel, rows: Range<usize>, columns: Range<usize>, c: &mut [f32]) {
-        let packs = !self.skip_zeros && rows.len() >= PACKED_ROWS && self.b.rows() * columns.len() > PACKED_NUMBERS;
-        match (packs, self.skip_zeros) {
-            (true, _) => kernel.run(Part::<true, false> { product: self, rows, columns, c }),
-            (_, false) => kernel.run(Part::<false, false> { product: self, rows, columns, c }),
-            (_, true) => kernel.run(Part::<false, true> { product: self, rows, columns, c }),
+        match self.skip_zeros {
+            true => kernel.run(Part::<true> { product: self, rows, columns, c }),
+            false => kernel.run(Part::<false> { product: self, rows, columns, c }),
         }
     }
 }
 
-/// A part of `C`; with `B` packed or as it is, with zeros skipped or not, which are programs of their own: a small product has
-/// no time to lose.
-struct Part<'a, const PACKED: bool, const SPARSE: bool> {
+/// A part of `C`, with zeros skipped or not, which are programs of their own.
+struct Part<'a, const SPARSE: bool> {
     product: &'a Product<'a>,
     rows: Range<usize>,
     columns: Range<usize>,
     c: &'a mut [f32],
 }
 
-impl<const PACKED: bool, const SPARSE: bool> Operation for Part<'_, PACKED, SPARSE> {
+impl<const SPARSE: bool> Operation for Part<'_, SPARSE> {
     type Output = ();
 
     #[inline(always)]
@@ -194,62 +200,77 @@ impl<const PACKED: bool, const SPARSE: bool> Operation for Part<'_, PACKED, SPAR
         // Whole vectors: the padding is computed too.
         let (m, n, k) = (rows.len(), columns.len().next_multiple_of(S::LANES), b.rows());
         let (first, c_row) = (rows.start, c.len() / m);
-        let (a_row, a_column) = if transpose_a { (1, a.stride()) } else { (a.stride(), 1) };
         let tile = tile::<S, SPARSE>();
-        let width = tile.vectors * S::LANES;
-        let b_row = if PACKED { width } else { b.stride() };
-        let (a, b_stride) = (a.and_beyond(), b.stride());
+        let (panels, width) = (m.div_ceil(tile.rows), tile.vectors * S::LANES);
+        let is_far = !SPARSE && k * n > NEAR_NUMBERS;
+        let packs = is_far && m >= PACKED_ROWS;
+        let (a_row, a_column) = if transpose_a { (1, a.stride()) } else { (a.stride(), 1) };
+        let a_rows = from_fn(|r| r * a_row);
+        // If the compiler saw that these are multiples, it would add up addresses row by row, at each of many steps.
+        let a_rows = if SPARSE { a_rows } else { black_box(a_rows) };
+        let (a, b_row) = (a.and_beyond(), b.stride());
         let (b, row) = (&b.and_beyond()[columns.start..], row.map(|row| &row.padded()[columns.start..]));
-        let mut packed = if PACKED { PACKED_BLOCK.take() } else { Matrix::default() };
-        let panels = m.div_ceil(tile.rows);
-        let mut packed_a = [[0.0; MOST_ROWS]; STEPS];
-        for j0 in (0..n).step_by(if PACKED { BLOCK_COLUMNS } else { n }) {
-            let columns = j0..if PACKED { n.min(j0 + BLOCK_COLUMNS) } else { n };
+        let [mut packed_a, mut packed_b] = if packs { PACKED.take() } else { Default::default() };
+        let (most_columns, most_steps) = if SPARSE { (n, SPARSE_STEPS) } else { (BLOCK_COLUMNS, STEPS) };
+        for j0 in (0..n).step_by(most_columns) {
             let mut k0 = 0;
             // With k = 0 there is still β·C to compute: one empty block.
             while k0 < k.max(1) {
-                let depth = (k - k0).min(if SPARSE { SPARSE_STEPS } else { STEPS });
-                if PACKED {
-                    packed.reshape(columns.len().div_ceil(width), depth * width);
-                    let b = b[k0 * b_stride..].chunks(b_stride).take(depth);
-                    pack(width, b, columns.clone(), &mut packed);
+                let depth = (k - k0).min(most_steps);
+                let mut block = Block {
+                    depth,
+                    groups: groups(j0..n.min(j0 + most_columns), S::LANES, tile.vectors),
+                    a_rows,
+                    a_column,
+                    fetches_a: !SPARSE && !transpose_a && m * k > NEAR_NUMBERS,
+                    b: &b[k0 * b_row..],
+                    b_row,
+                    strip: None,
+                    beta: if k0 == 0 { beta } else { 1.0 },
+                    row: row.filter(|_| k0 == 0),
+                    c_row,
+                };
+                if packs {
+                    packed_b.reshape(most_columns.div_ceil(width), depth * width);
+                    pack(&block.groups, S::LANES, block.b.chunks(b_row).take(depth), width, &mut packed_b);
+                    (block.b, block.b_row, block.strip) = (packed_b.padded(), width, Some(packed_b.stride()));
+                    if transpose_a {
+                        packed_a.reshape(STEPS, MOST_ROWS);
+                        block.a_column = packed_a.stride();
+                    }
                 }
+                let share = if SPARSE { 0 } else { depth / panels };
                 let mut i = 0;
                 for panel in 0..panels {
                     let rows = (m - i).div_ceil(panels - panel); // 16 rows by 6: 6, 5, 5
-                    let a = a.get((first + i) * a_row + k0 * a_column..).unwrap_or_default(); // nothing where k = 0
-                    if PACKED && transpose_a {
-                        for (to, from) in packed_a.iter_mut().zip(a.chunks(a_column).take(depth)) {
+                    let mut a = a.get((first + i) * a_row + k0 * a_column..).unwrap_or_default(); // nothing where k = 0
+                    if packs && transpose_a {
+                        let to = packed_a.padded_mut().chunks_exact_mut(block.a_column);
+                        for (to, from) in to.zip(a.chunks(a_column).take(depth)) {
                             to[..rows].copy_from_slice(&from[..rows]);
                             S::prefetch(from.as_ptr().wrapping_add(LINE_NUMBERS)); // for a panel to come
                         }
+                        a = packed_a.padded();
                     }
-                    let mut panel = Panel {
-                        rows,
-                        a: if PACKED && transpose_a { packed_a.as_flattened() } else { a },
-                        a_row,
-                        a_column: if PACKED && transpose_a { MOST_ROWS } else { a_column },
-                        depth,
-                        steps: 0,
-                        b: if PACKED { packed.padded() } else { &b[k0 * b_stride..] },
-                        b_row,
-                        strip: if PACKED { packed.stride() } else { width },
-                        beta: if k0 == 0 { beta } else { 1.0 },
-                        row: row.filter(|_| k0 == 0),
-                        c: &mut c[i * c_row..],
-                        c_row,
+                    let is_first = k0 == 0 && panel == 0 || panels == 1;
+                    let (ahead, fetches) = match is_far && !packs {
+                        true if is_first => (AHEAD, RUN),
+                        true if k0 + depth < k => (depth + panel * share, RUN.div_ceil(panels)),
+                        _ => (0, 0),
                     };
+                    let c = &mut c[i * c_row..];
+                    let mut panel = Panel { block: &block, rows, a, steps: 0, ahead, fetches, c };
                     if SPARSE && k > 0 {
                         panel.skip_zeros::<S>();
                     }
-                    panel.multiply::<S, PACKED, SPARSE>(columns.clone());
+                    panel.multiply::<S, SPARSE>();
                     i += rows;
                 }
                 k0 += depth.max(1);
             }
         }
-        if PACKED {
-            PACKED_BLOCK.set(packed);
+        if packs {
+            PACKED.set([packed_a, packed_b]);
         }
     }
 }
@@ -259,49 +280,95 @@ const fn tile<S: Simd, const SPARSE: bool>() -> Tile {
     if SPARSE { S::SPARSE_TILE } else { S::TILE }
 }
 
-/// Copies some `columns` of these rows of `B`, strip after strip of `width` columns, each to a row of `packed`. What is beyond
-/// the last column is unspecified.
+/// Tiles side by side, all with so many vectors.
+struct Group {
+    /// The number of tiles before them.
+    first: usize,
+    vectors: usize,
+    columns: Range<usize>,
+}
+
+/// Cuts columns, whole vectors, into tiles with at most so many vectors: as few as can be, the first as wide as the last or wider
+/// by a vector.
 #[inline(always)]
-fn pack<'a>(width: usize, b: impl Iterator<Item = &'a [f32]> + Clone, columns: Range<usize>, packed: &mut Matrix) {
-    for (strip, j) in columns.clone().step_by(width).enumerate() {
-        let count = width.min(columns.end - j);
-        for (to, from) in packed.row_mut(strip).chunks_exact_mut(width).zip(b.clone()) {
-            to[..count].copy_from_slice(&from[j..][..count]);
+fn groups(columns: Range<usize>, lanes: usize, most: usize) -> [Group; 2] {
+    let Range { start, end } = columns;
+    let vectors = (end - start) / lanes;
+    let tiles = vectors.div_ceil(most);
+    let wide = vectors.div_ceil(tiles);
+    let first = tiles - (wide * tiles - vectors);
+    let middle = start + first * wide * lanes;
+    [
+        Group { first: 0, vectors: wide, columns: start..middle },
+        Group { first, vectors: wide - 1, columns: middle..end },
+    ]
+}
+
+/// Copies the columns of these tiles, of some rows of `B`, strip after strip, each to a row of `packed`, where a step has `width`
+/// numbers. What is beyond a strip's columns is unspecified.
+#[inline(always)]
+fn pack<'a>(
+    groups: &[Group],
+    lanes: usize,
+    b: impl Iterator<Item = &'a [f32]> + Clone,
+    width: usize,
+    packed: &mut Matrix,
+) {
+    for Group { first, vectors, columns } in groups {
+        let count = vectors * lanes;
+        for (strip, j) in (*first..).zip(columns.clone().step_by(count.max(1))) {
+            for (to, from) in packed.row_mut(strip).chunks_exact_mut(width).zip(b.clone()) {
+                to[..count].copy_from_slice(&from[j..][..count]);
+            }
         }
     }
 }
 
-/// The rows of a tile in all columns, and what is added to them in a block of `k`. `a`, `b` and `c` begin with the first
-/// number that is used.
-struct Panel<'a> {
-    rows: usize,
-    a: &'a [f32],
-    /// How far apart the rows of `A` are in memory.
-    a_row: usize,
-    a_column: usize,
+/// What the panels of a block have in common. `b` begins with the first number that is used.
+struct Block<'a> {
     /// How many steps of `k` there are.
     depth: usize,
-    /// Where zeros are skipped: a bit for each step to take.
-    steps: u64,
+    groups: [Group; 2],
+    /// How far each row of a panel of `A` is from the first.
+    a_rows: [usize; MOST_ROWS],
+    /// How far apart the columns of `A` are: 1, unless it is transposed.
+    a_column: usize,
+    fetches_a: bool,
     /// Row after row; or packed, strip after strip.
     b: &'a [f32],
     b_row: usize,
-    /// How far apart the tiles' parts of `B` are in memory.
-    strip: usize,
+    /// How far apart the strips are, if `B` is packed.
+    strip: Option<usize>,
     beta: f32,
     row: Option<&'a [f32]>,
-    c: &'a mut [f32],
     c_row: usize,
+}
+
+/// The rows of a tile in all columns of a block. `a` and `c` begin with the first number that is used.
+struct Panel<'a> {
+    block: &'a Block<'a>,
+    rows: usize,
+    a: &'a [f32],
+    /// Where zeros are skipped: a bit for each step to take.
+    steps: u64,
+    /// From which step on, counted from the block's first, it has `B` fetched.
+    ahead: usize,
+    /// How many steps of `B` it has fetched with each run.
+    fetches: usize,
+    c: &'a mut [f32],
 }
 
 impl Panel<'_> {
     /// Finds the steps at which not all rows of `A` are zero.
     #[inline(always)]
     fn skip_zeros<S: Simd>(&mut self) {
-        let Panel { rows, a, a_row, a_column, depth, .. } = *self;
-        let transposed = a_row == 1;
-        let (last, along) = if transposed { (depth - 1, S::SPARSE_TILE.rows) } else { (rows - 1, depth) };
-        assert!(last * a_row.max(a_column) + along.next_multiple_of(S::LANES) <= a.len());
+        let Panel { block: &Block { ref a_rows, a_column, depth, .. }, rows, a, .. } = *self;
+        let transposed = a_column > 1;
+        let (last, along) = match transposed {
+            true => ((depth - 1) * a_column, S::SPARSE_TILE.rows),
+            false => (a_rows[rows - 1], depth),
+        };
+        assert!(last + along.next_multiple_of(S::LANES) <= a.len());
         // SAFETY: all vectors lie within A (asserted). The processor has S: see `Target`.
         let nonzero = |at| u64::from(unsafe { S::nonzero(a.as_ptr().add(at).cast::<S::Vector>().read_unaligned()) });
         self.steps = if transposed {
@@ -311,153 +378,192 @@ impl Panel<'_> {
             (0..depth).fold(0, |steps, k| steps | u64::from(any(k)) << k)
         } else {
             let (vectors, within) = ((0..depth).step_by(S::LANES), u64::MAX >> (SPARSE_STEPS - depth));
-            within & vectors.fold(0, |steps, k| (0..rows).fold(steps, |steps, r| steps | nonzero(r * a_row + k) << k))
+            within & vectors.fold(0, |steps, k| (0..rows).fold(steps, |steps, r| steps | nonzero(a_rows[r] + k) << k))
         };
     }
 
-    /// Computes the panel in some columns, whole vectors: the last tile first, if it is narrower than the others.
+    /// Computes the panel.
     #[inline(always)]
-    fn multiply<S: Simd, const PACKED: bool, const SPARSE: bool>(&mut self, columns: Range<usize>) {
-        if SPARSE && self.steps == 0 && self.beta == 1.0 && self.row.is_none() {
+    fn multiply<S: Simd, const SPARSE: bool>(&mut self) {
+        let Block { beta, row, groups: [wide, narrow], .. } = self.block;
+        if SPARSE && self.steps == 0 && *beta == 1.0 && row.is_none() {
             return; // C ← C
         }
-        let Range { start, end } = columns;
-        let vectors = tile::<S, SPARSE>().vectors;
-        let (tiles, narrow) = ((end - start) / (vectors * S::LANES), (end - start) % (vectors * S::LANES));
-        if narrow > 0 {
-            self.vectors::<S, PACKED, SPARSE>(narrow / S::LANES, tiles, end - narrow..end);
+        if !narrow.columns.is_empty() {
+            self.vectors::<S, SPARSE>(narrow);
         }
-        if tiles > 0 {
-            self.vectors::<S, PACKED, SPARSE>(vectors, 0, start..end - narrow);
-        }
+        self.vectors::<S, SPARSE>(wide);
     }
 
-    /// Finds the micro-kernel for so many vectors a row.
+    /// Finds the micro-kernel for the vectors of these tiles.
     #[inline(always)]
-    fn vectors<S: Simd, const PACKED: bool, const SPARSE: bool>(
-        &mut self,
-        vectors: usize,
-        first: usize,
-        columns: Range<usize>,
-    ) {
+    fn vectors<S: Simd, const SPARSE: bool>(&mut self, group: &Group) {
         let most = tile::<S, SPARSE>().vectors;
-        match vectors {
-            1 => self.rows::<S, PACKED, SPARSE, 1>(first, columns),
-            2 => self.rows::<S, PACKED, SPARSE, 2>(first, columns),
-            3 if most >= 3 => self.rows::<S, PACKED, SPARSE, 3>(first, columns),
-            4 if most >= 4 => self.rows::<S, PACKED, SPARSE, 4>(first, columns),
+        match group.vectors {
+            1 => self.rows::<S, SPARSE, 1>(group),
+            2 => self.rows::<S, SPARSE, 2>(group),
+            3 if most >= 3 => self.rows::<S, SPARSE, 3>(group),
+            4 if most >= 4 => self.rows::<S, SPARSE, 4>(group),
             vectors => unreachable!("a tile of {vectors} vectors"),
         }
     }
 
     /// Finds the micro-kernel for the rows of the panel.
     #[inline(always)]
-    fn rows<S: Simd, const PACKED: bool, const SPARSE: bool, const VECTORS: usize>(
-        &mut self,
-        first: usize,
-        columns: Range<usize>,
-    ) {
+    fn rows<S: Simd, const SPARSE: bool, const VECTORS: usize>(&mut self, group: &Group) {
         let most = tile::<S, SPARSE>().rows;
         match self.rows {
-            1 => S::nested(MicroKernel::<PACKED, SPARSE, 1, VECTORS>(self, first, columns)),
-            2 => S::nested(MicroKernel::<PACKED, SPARSE, 2, VECTORS>(self, first, columns)),
-            3 => S::nested(MicroKernel::<PACKED, SPARSE, 3, VECTORS>(self, first, columns)),
-            4 if most >= 4 => S::nested(MicroKernel::<PACKED, SPARSE, 4, VECTORS>(self, first, columns)),
-            5 if most >= 5 => S::nested(MicroKernel::<PACKED, SPARSE, 5, VECTORS>(self, first, columns)),
-            6 if most >= 6 => S::nested(MicroKernel::<PACKED, SPARSE, 6, VECTORS>(self, first, columns)),
-            7 if most >= 7 => S::nested(MicroKernel::<PACKED, SPARSE, 7, VECTORS>(self, first, columns)),
-            8 if most >= 8 => S::nested(MicroKernel::<PACKED, SPARSE, 8, VECTORS>(self, first, columns)),
+            1 => S::nested(MicroKernel::<SPARSE, 1, VECTORS>(self, group)),
+            2 => S::nested(MicroKernel::<SPARSE, 2, VECTORS>(self, group)),
+            3 => S::nested(MicroKernel::<SPARSE, 3, VECTORS>(self, group)),
+            4 if most >= 4 => S::nested(MicroKernel::<SPARSE, 4, VECTORS>(self, group)),
+            5 if most >= 5 => S::nested(MicroKernel::<SPARSE, 5, VECTORS>(self, group)),
+            6 if most >= 6 => S::nested(MicroKernel::<SPARSE, 6, VECTORS>(self, group)),
+            7 if most >= 7 => S::nested(MicroKernel::<SPARSE, 7, VECTORS>(self, group)),
+            8 if most >= 8 => S::nested(MicroKernel::<SPARSE, 8, VECTORS>(self, group)),
             rows => unreachable!("a tile of {rows} rows"),
         }
     }
 }
 
-/// The inner loops, for the tiles of a panel from a certain one on, in some columns: everything above only decides what they
-/// are given. A tile has `ROWS` rows of `VECTORS` vectors.
-struct MicroKernel<'p, 'a, const PACKED: bool, const SPARSE: bool, const ROWS: usize, const VECTORS: usize>(
-    &'p mut Panel<'a>,
-    usize,
-    Range<usize>,
-);
+/// The inner loops, for a group of a panel's tiles: everything above only decides what they are given. A tile has `ROWS` rows
+/// of `VECTORS` vectors.
+struct MicroKernel<'p, 'a, const SPARSE: bool, const ROWS: usize, const VECTORS: usize>(&'p mut Panel<'a>, &'p Group);
 
-impl<const PACKED: bool, const SPARSE: bool, const ROWS: usize, const VECTORS: usize> Operation
-    for MicroKernel<'_, '_, PACKED, SPARSE, ROWS, VECTORS>
+impl<const SPARSE: bool, const ROWS: usize, const VECTORS: usize> Operation
+    for MicroKernel<'_, '_, SPARSE, ROWS, VECTORS>
 {
     type Output = ();
 
     #[inline(always)]
     fn run<S: Simd>(self) {
-        let MicroKernel(panel, first, columns) = self;
-        let Panel { a, a_row, a_column, depth, steps, b, b_row, strip, beta, row, ref mut c, c_row, .. } = *panel;
+        let MicroKernel(panel, &Group { first, ref columns, .. }) = self;
+        let Panel { block, a, steps, ahead, fetches, ref mut c, .. } = *panel;
+        let Block { depth, ref a_rows, a_column, fetches_a, b, b_row, strip, beta, row, c_row, .. } = *block;
         let width = VECTORS * S::LANES;
-        let b_row = if PACKED { 2 * S::LANES } else { b_row }; // a constant for the compiler
+        let tiles = columns.len() / width;
+        let (start, strip) = strip.map_or((columns.start, width), |strip| (first * strip, strip));
         assert!(columns.len().is_multiple_of(width));
         assert!((ROWS - 1) * c_row + columns.end <= c.len() && row.is_none_or(|row| columns.end <= row.len()));
-        let tiles = columns.len() / width;
         let last = if SPARSE { steps.checked_ilog2().map(|k| k as usize) } else { depth.checked_sub(1) };
         if let Some(k) = last {
-            assert!((first + tiles - 1) * strip + k * b_row + width <= b.len());
-            assert!((ROWS - 1) * a_row + k * a_column < a.len());
+            assert!(start + (tiles - 1) * strip + k * b_row + width <= b.len());
+            assert!(a_rows[..ROWS].iter().all(|row| row + k * a_column < a.len()));
         }
         // SAFETY: what is asserted above is that the last number that is read or written, in the last row, at the last step
         // and in the last vector, is in its slice. The processor has S: see `Target`.
         unsafe {
-            let load = |from: *const f32| from.cast::<S::Vector>().read_unaligned();
-            for (j, tile) in columns.step_by(width).zip(first..) {
-                let from = b.as_ptr().wrapping_add(tile * strip); // beyond B where k = 0
+            for (tile, j) in columns.clone().step_by(width).enumerate() {
+                let from = b.as_ptr().wrapping_add(start + tile * strip); // beyond B where k = 0
                 let c = c.as_mut_ptr().add(j);
-                let load_c = |r, v| load(c.add(r * c_row + v * S::LANES));
-                let load_row = |v| match row {
-                    Some(row) => load(row.as_ptr().add(j + v * S::LANES)),
-                    // x + -0.0 is x, whatever its sign.
-                    None => load([if beta == 0.0 { 0.0 } else { -0.0 }; 16].as_ptr()),
-                };
-                let mut acc: [[S::Vector; VECTORS]; ROWS] = if beta == 1.0 && row.is_none() {
-                    from_fn(|r| from_fn(|v| load_c(r, v)))
-                } else {
-                    let row: [S::Vector; VECTORS] = from_fn(load_row);
-                    let scaled = |r| from_fn(|v| S::multiply_add(beta, load_c(r, v), row[v]));
-                    if beta == 0.0 { [row; ROWS] } else { from_fn(scaled) }
-                };
-                let fetch = |from: *const f32, r, row, j| S::prefetch(from.wrapping_add(r * row + j));
-                // What is needed next is not near yet: the next tile of C, and with each tile some of A's next panel.
-                if !SPARSE {
-                    (0..ROWS).for_each(|r| (0..VECTORS).for_each(|v| fetch(c, r, c_row, width + v * S::LANES)));
-                }
-                if PACKED && a_column == 1 {
-                    let line = |tile| tile * depth / LINE_NUMBERS / tiles;
-                    for j in (line(tile)..line(tile + 1)).map(|line| line * LINE_NUMBERS) {
-                        (ROWS..2 * ROWS).for_each(|r| fetch(a.as_ptr(), r, a_row, j));
-                    }
-                }
-                let mut step = |k: usize| {
-                    let b: [S::Vector; VECTORS] = from_fn(|v| load(from.add(k * b_row + v * S::LANES)));
-                    if !SPARSE {
-                        // Some steps ahead: B is in the second cache, or farther away.
-                        let ahead = (k + 24).min(depth - 1);
-                        (0..VECTORS).for_each(|v| fetch(from, ahead, b_row, v * S::LANES));
-                    }
+                let mut acc = [[load::<S>([0.0; 16].as_ptr()); VECTORS]; ROWS];
+                if beta == 1.0 && row.is_none() {
                     for (r, acc) in acc.iter_mut().enumerate() {
-                        let a = *a.as_ptr().add(r * a_row + k * a_column);
-                        for (acc, b) in acc.iter_mut().zip(b) {
-                            *acc = S::multiply_add(a, b, *acc);
+                        *acc = load_vectors::<S, VECTORS>(c.add(r * c_row));
+                    }
+                } else {
+                    // x + -0.0 is x, whatever its sign.
+                    let nothing = load::<S>([if beta == 0.0 { 0.0 } else { -0.0 }; 16].as_ptr());
+                    let row = match row {
+                        Some(row) => load_vectors::<S, VECTORS>(row.as_ptr().add(j)),
+                        None => [nothing; VECTORS],
+                    };
+                    acc = [row; ROWS];
+                    if beta != 0.0 {
+                        for (r, acc) in acc.iter_mut().enumerate() {
+                            let old = load_vectors::<S, VECTORS>(c.add(r * c_row));
+                            for (acc, old) in acc.iter_mut().zip(old) {
+                                *acc = S::multiply_add(beta, old, *acc);
+                            }
                         }
                     }
-                };
+                }
                 if SPARSE {
                     let mut left = steps;
                     while left != 0 {
-                        step(left.trailing_zeros() as usize);
+                        let k = left.trailing_zeros() as usize;
+                        step::<S, ROWS, VECTORS>(a.as_ptr().add(k * a_column), a_rows, from.add(k * b_row), &mut acc);
                         left &= left - 1;
                     }
                 } else {
-                    (0..depth).for_each(step);
+                    for r in 0..ROWS {
+                        fetch::<S, VECTORS>(c.wrapping_add(r * c_row + width)); // the next tile of C
+                    }
+                    let (mut k, mut to) = (0, from.wrapping_add(ahead * b_row));
+                    while k < depth {
+                        for _ in 0..fetches {
+                            fetch::<S, VECTORS>(to);
+                            to = to.wrapping_add(b_row);
+                        }
+                        if fetches_a && first + tile == 0 {
+                            for row in &a_rows[..ROWS] {
+                                S::prefetch(a.as_ptr().wrapping_add(row + ROWS * a_rows[1] + k)); // the next panel's
+                            }
+                        }
+                        let end = depth.min(k + RUN);
+                        while k < end {
+                            let a = a.as_ptr().add(k * a_column);
+                            step::<S, ROWS, VECTORS>(a, a_rows, from.add(k * b_row), &mut acc);
+                            k += 1;
+                        }
+                    }
                 }
                 for (r, acc) in acc.into_iter().enumerate() {
                     for (v, acc) in acc.into_iter().enumerate() {
                         c.add(r * c_row + v * S::LANES).cast::<S::Vector>().write_unaligned(acc);
                     }
                 }
+            }
+        }
+    }
+}
+
+// Functions and loops instead of closures: the compiler does not always inline a closure, and then compiles it for the oldest
+// processor.
+
+/// One vector.
+#[inline(always)]
+unsafe fn load<S: Simd>(from: *const f32) -> S::Vector {
+    // SAFETY: what it points to is the caller's word.
+    unsafe { from.cast::<S::Vector>().read_unaligned() }
+}
+
+/// Some vectors side by side.
+#[inline(always)]
+unsafe fn load_vectors<S: Simd, const VECTORS: usize>(from: *const f32) -> [S::Vector; VECTORS] {
+    // SAFETY: the same.
+    unsafe {
+        let mut vectors = [load::<S>(from); VECTORS];
+        for (v, vector) in vectors.iter_mut().enumerate() {
+            *vector = load::<S>(from.add(v * S::LANES));
+        }
+        vectors
+    }
+}
+
+/// Has so many vectors side by side fetched.
+#[inline(always)]
+fn fetch<S: Simd, const VECTORS: usize>(from: *const f32) {
+    for v in 0..VECTORS {
+        S::prefetch(from.wrapping_add(v * S::LANES));
+    }
+}
+
+/// One step of `k` for the tile `acc`: from `a`, the number in the first row, and `b`, the first vector.
+#[inline(always)]
+unsafe fn step<S: Simd, const ROWS: usize, const VECTORS: usize>(
+    a: *const f32,
+    a_rows: &[usize; MOST_ROWS],
+    b: *const f32,
+    acc: &mut [[S::Vector; VECTORS]; ROWS],
+) {
+    // SAFETY: where the pointers lead is the caller's word. The processor has S: see `Target`.
+    unsafe {
+        let b = load_vectors::<S, VECTORS>(b);
+        for (row, acc) in a_rows.iter().zip(acc) {
+            let a = *a.add(*row);
+            for (acc, b) in acc.iter_mut().zip(b) {
+                *acc = S::multiply_add(a, b, *acc);
             }
         }
     }
