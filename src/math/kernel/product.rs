@@ -362,13 +362,10 @@ impl Panel<'_> {
     /// Finds the steps at which not all rows of `A` are zero.
     #[inline(always)]
     fn skip_zeros<S: Simd>(&mut self) {
-        let Panel { block: &Block { ref a_rows, a_column, depth, .. }, rows, a, .. } = *self;
-        let transposed = a_column > 1;
-        let (last, along) = match transposed {
-            true => ((depth - 1) * a_column, S::SPARSE_TILE.rows),
-            false => (a_rows[rows - 1], depth),
-        };
-        assert!(last + along.next_multiple_of(S::LANES) <= a.len());
+        let Panel { block: &Block { a_rows: [_, a_row, ..], a_column, depth, .. }, rows, a, .. } = *self;
+        let transposed = a_row == 1;
+        let (last, along) = if transposed { (depth - 1, S::SPARSE_TILE.rows) } else { (rows - 1, depth) };
+        assert!(last * a_row.max(a_column) + along.next_multiple_of(S::LANES) <= a.len());
         // SAFETY: all vectors lie within A (asserted). The processor has S: see `Target`.
         let nonzero = |at| u64::from(unsafe { S::nonzero(a.as_ptr().add(at).cast::<S::Vector>().read_unaligned()) });
         self.steps = if transposed {
@@ -378,7 +375,7 @@ impl Panel<'_> {
             (0..depth).fold(0, |steps, k| steps | u64::from(any(k)) << k)
         } else {
             let (vectors, within) = ((0..depth).step_by(S::LANES), u64::MAX >> (SPARSE_STEPS - depth));
-            within & vectors.fold(0, |steps, k| (0..rows).fold(steps, |steps, r| steps | nonzero(a_rows[r] + k) << k))
+            within & vectors.fold(0, |steps, k| (0..rows).fold(steps, |steps, r| steps | nonzero(r * a_row + k) << k))
         };
     }
 
