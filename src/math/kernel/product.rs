@@ -27,8 +27,9 @@
 //!
 //! # What is fetched ahead
 //!
-//! What the first panel reads of `B` would come from far away, at a moment when all wait for it. So while a block is computed,
-//! each panel has its share of the next block fetched, between two runs of steps; and where `A` is large, the next panel of it.
+//! What the first panel of a block reads of `B` comes from far away, and multiply-adds would have to wait for it. So while a
+//! block is computed, each of its panels has a share of the next block fetched, some steps with each run of its own; and where
+//! `A` is large, what the next panel needs of it.
 //!
 //! # Where B is packed
 //!
@@ -103,13 +104,13 @@ const STEPS: usize = 128;
 const SPARSE_STEPS: usize = u64::BITS as usize;
 /// Columns of a block: with all its steps, a quarter of the second cache. A multiple of every tile's.
 const BLOCK_COLUMNS: usize = 528;
-/// A matrix with more numbers does not stay in the near caches by itself: it is fetched ahead, or packed.
+/// A matrix with more numbers than this does not stay in the near caches by itself: it is fetched ahead, or packed.
 const NEAR_NUMBERS: usize = 1 << 15;
 /// A block of `B` is packed for at least so many rows of `C`, a panel of which reads it once.
 const PACKED_ROWS: usize = 192;
 /// Steps from one fetching to the next: a cache line of each row of `A`.
 const RUN: usize = LINE_NUMBERS;
-/// How many steps ahead the first panel fetches, which nobody has fetched anything for.
+/// How many steps ahead of itself the first panel has `B` fetched.
 const AHEAD: usize = 24;
 /// The least rows that a thread takes, each for itself packing `B`.
 const PART_ROWS: usize = 128;
@@ -252,11 +253,14 @@ impl<const SPARSE: bool> Operation for Part<'_, SPARSE> {
                         }
                         a = packed_a.padded();
                     }
-                    let is_first = k0 == 0 && panel == 0 || panels == 1;
-                    let (ahead, fetches) = match is_far && !packs {
-                        true if is_first => (AHEAD, RUN),
-                        true if k0 + depth < k => (depth + panel * share, RUN.div_ceil(panels)),
-                        _ => (0, 0),
+                    let (ahead, fetches) = if !is_far || packs {
+                        (0, 0)
+                    } else if k0 == 0 && panel == 0 || panels == 1 {
+                        (AHEAD, RUN) // no panel before it has fetched anything
+                    } else if k0 + depth < k {
+                        (depth + panel * share, RUN.div_ceil(panels))
+                    } else {
+                        (0, 0)
                     };
                     let c = &mut c[i * c_row..];
                     let mut panel = Panel { block: &block, rows, a, steps: 0, ahead, fetches, c };
@@ -288,8 +292,8 @@ struct Group {
     columns: Range<usize>,
 }
 
-/// Cuts columns, whole vectors, into tiles with at most so many vectors: as few as can be, the first as wide as the last or wider
-/// by a vector.
+/// Cuts columns, whole vectors, into as few tiles as can be with at most so many vectors: first the wide ones, then those with a
+/// vector less.
 #[inline(always)]
 fn groups(columns: Range<usize>, lanes: usize, most: usize) -> [Group; 2] {
     let Range { start, end } = columns;
