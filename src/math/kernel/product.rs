@@ -386,14 +386,13 @@ impl Panel<'_> {
     /// Computes the panel.
     #[inline(always)]
     fn multiply<S: Simd, const SPARSE: bool>(&mut self) {
-        let Block { beta, row, groups: [wide, narrow], .. } = self.block;
+        let Block { beta, row, groups, .. } = self.block;
         if SPARSE && self.steps == 0 && *beta == 1.0 && row.is_none() {
             return; // C ← C
         }
-        if !narrow.columns.is_empty() {
-            self.vectors::<S, SPARSE>(narrow);
+        for group in groups.iter().filter(|group| !group.columns.is_empty()) {
+            self.vectors::<S, SPARSE>(group);
         }
-        self.vectors::<S, SPARSE>(wide);
     }
 
     /// Finds the micro-kernel for the vectors of these tiles.
