@@ -205,6 +205,7 @@ impl<const SPARSE: bool> Operation for Part<'_, SPARSE> {
         let (panels, width) = (m.div_ceil(tile.rows), tile.vectors * S::LANES);
         let is_far = !SPARSE && k * n > NEAR_NUMBERS;
         let packs = is_far && m >= PACKED_ROWS;
+        let fetches_b = is_far && !packs;
         let (a_row, a_column) = if transpose_a { (1, a.stride()) } else { (a.stride(), 1) };
         let a_rows = from_fn(|r| r * a_row);
         // If the compiler saw that these are multiples, it would add up addresses row by row, at each of many steps.
@@ -253,11 +254,9 @@ impl<const SPARSE: bool> Operation for Part<'_, SPARSE> {
                         }
                         a = packed_a.padded();
                     }
-                    let (ahead, fetches) = if !is_far || packs {
-                        (0, 0)
-                    } else if k0 == 0 && panel == 0 || panels == 1 {
+                    let (ahead, fetches) = if fetches_b && (k0 == 0 && panel == 0 || panels == 1) {
                         (AHEAD, RUN) // no panel before it has fetched anything
-                    } else if k0 + depth < k {
+                    } else if fetches_b && k0 + depth < k {
                         (depth + panel * share, RUN.div_ceil(panels))
                     } else {
                         (0, 0)
@@ -462,11 +461,10 @@ impl<const SPARSE: bool, const ROWS: usize, const VECTORS: usize> Operation
                         *acc = load_vectors::<S, VECTORS>(c.add(r * c_row));
                     }
                 } else {
-                    // x + -0.0 is x, whatever its sign.
-                    let nothing = load::<S>([if beta == 0.0 { 0.0 } else { -0.0 }; 16].as_ptr());
                     let row = match row {
                         Some(row) => load_vectors::<S, VECTORS>(row.as_ptr().add(j)),
-                        None => [nothing; VECTORS],
+                        // x + -0.0 is x, whatever its sign.
+                        None => [load::<S>([if beta == 0.0 { 0.0 } else { -0.0 }; 16].as_ptr()); VECTORS],
                     };
                     acc = [row; ROWS];
                     if beta != 0.0 {
