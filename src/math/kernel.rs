@@ -102,20 +102,23 @@ impl Kernel {
     ) {
         let part = self.share(count, multiple);
         let length = part * (rows.len() / count.max(1));
-        let parts = rows.chunks_mut(length.max(1)).zip((0..).step_by(part));
-        self.each(parts, |(rows, first)| work(rows, first));
+        self.each(rows.chunks_mut(length.max(1)).enumerate(), |(i, rows)| work(rows, i * part));
     }
 
     /// Does `work` on each of `items`, in any order, on the kernel's threads. A thread takes an item when it is free, so one
-    /// that does not get its core holds up no more than the item that it has.
-    pub fn each<T>(self, items: impl Iterator<Item = T> + Send, work: impl Fn(T) + Sync) {
+    /// that does not get its core holds up no more than the item that it has. Helpers begin at the end: of two threads, each
+    /// mostly gets the items that it had the last time, and has in its caches.
+    pub fn each<T>(self, items: impl DoubleEndedIterator<Item = T> + Send, work: impl Fn(T) + Sync) {
         if self.threads < 2 {
             return items.for_each(work);
         }
         let items = Mutex::new(items);
-        let next = || items.lock().unwrap_or_else(PoisonError::into_inner).next();
-        Helpers::all().run(self.threads, &|| {
-            while let Some(item) = next() {
+        let next = |helps: bool| {
+            let mut items = items.lock().unwrap_or_else(PoisonError::into_inner);
+            if helps { items.next_back() } else { items.next() }
+        };
+        Helpers::all().run(self.threads, &|helps| {
+            while let Some(item) = next(helps) {
                 work(item);
             }
         });

@@ -112,8 +112,8 @@ const PACKED_ROWS: usize = 192;
 const RUN: usize = LINE_NUMBERS;
 /// How many steps ahead of itself the first panel has `B` fetched.
 const AHEAD: usize = 24;
-/// The least rows that a thread takes, each for itself packing `B`.
-const PART_ROWS: usize = 128;
+/// The least rows that a thread takes.
+const PART_ROWS: usize = 16;
 /// The most rows that a tile has.
 const MOST_ROWS: usize = 8;
 
@@ -145,12 +145,12 @@ impl<'a> Product<'a> {
             return;
         }
         let kernel = kernel.for_work(2 * m * n * k);
-        if kernel.threads() > 1 && !self.skip_zeros && m < n.min(k).min(2 * PART_ROWS * kernel.threads()) {
+        if kernel.threads() > 1 && 8 * m < n.min(k) {
             return self.columns_in_parts(kernel, c);
         }
-        // A large part of packed products, since each packs B for itself. Where zeros are skipped, parts have unequal work.
-        let least = m.div_ceil((m / PART_ROWS).clamp(1, kernel.threads())).next_multiple_of(MOST_ROWS);
-        let (multiple, stride) = (if self.skip_zeros { MOST_ROWS } else { least }, c.stride());
+        // Each part reads all of B: one a thread, unless some rows have more work than others, as pixels in the middle do.
+        let large = m.div_ceil((m / PART_ROWS).clamp(1, kernel.threads())).next_multiple_of(MOST_ROWS);
+        let (multiple, stride) = (if self.skip_zeros && transpose_a { MOST_ROWS } else { large }, c.stride());
         kernel.each_part(c.padded_mut(), m, multiple, |c, i| self.part(kernel, i..i + c.len() / stride, 0..n, c));
     }
 
@@ -205,7 +205,6 @@ impl<const SPARSE: bool> Operation for Part<'_, SPARSE> {
         let (panels, width) = (m.div_ceil(tile.rows), tile.vectors * S::LANES);
         let is_far = !SPARSE && k * n > NEAR_NUMBERS;
         let packs = is_far && m >= PACKED_ROWS;
-        let fetches_b = is_far && !packs;
         let (a_row, a_column) = if transpose_a { (1, a.stride()) } else { (a.stride(), 1) };
         let a_rows = from_fn(|r| r * a_row);
         // If the compiler saw that these are multiples, it would add up addresses row by row, at each of many steps.
@@ -227,7 +226,7 @@ impl<const SPARSE: bool> Operation for Part<'_, SPARSE> {
                     fetches_a: !SPARSE && !transpose_a && m * k > NEAR_NUMBERS,
                     b: &b[k0 * b_row..],
                     b_row,
-                    strip: None,
+                    packed: None,
                     beta: if k0 == 0 { beta } else { 1.0 },
                     row: row.filter(|_| k0 == 0),
                     c_row,
@@ -235,7 +234,7 @@ impl<const SPARSE: bool> Operation for Part<'_, SPARSE> {
                 if packs {
                     packed_b.reshape(most_columns.div_ceil(width), depth * width);
                     pack(&block.groups, S::LANES, block.b.chunks(b_row).take(depth), width, &mut packed_b);
-                    (block.b, block.b_row, block.strip) = (packed_b.padded(), width, Some(packed_b.stride()));
+                    block.packed = Some((packed_b.padded(), width, packed_b.stride()));
                     if transpose_a {
                         packed_a.reshape(STEPS, MOST_ROWS);
                         block.a_column = packed_a.stride();
@@ -254,9 +253,9 @@ impl<const SPARSE: bool> Operation for Part<'_, SPARSE> {
                         }
                         a = packed_a.padded();
                     }
-                    let (ahead, fetches) = if fetches_b && (k0 == 0 && panel == 0 || panels == 1) {
+                    let (ahead, fetches) = if is_far && !packs && (k0 == 0 && panel == 0 || panels == 1) {
                         (AHEAD, RUN) // no panel before it has fetched anything
-                    } else if fetches_b && k0 + depth < k {
+                    } else if is_far && k0 + depth < k {
                         (depth + panel * share, RUN.div_ceil(panels))
                     } else {
                         (0, 0)
@@ -321,7 +320,10 @@ fn pack<'a>(
         let count = vectors * lanes;
         for (strip, j) in (*first..).zip(columns.clone().step_by(count.max(1))) {
             for (to, from) in packed.row_mut(strip).chunks_exact_mut(width).zip(b.clone()) {
-                to[..count].copy_from_slice(&from[j..][..count]);
+                // Vector by vector: their length is known to the compiler.
+                for (to, from) in to.chunks_exact_mut(lanes).zip(from[j..][..count].chunks_exact(lanes)) {
+                    to.copy_from_slice(from);
+                }
             }
         }
     }
@@ -337,11 +339,10 @@ struct Block<'a> {
     /// How far apart the columns of `A` are: 1, unless it is transposed.
     a_column: usize,
     fetches_a: bool,
-    /// Row after row; or packed, strip after strip.
     b: &'a [f32],
     b_row: usize,
-    /// How far apart the strips are, if `B` is packed.
-    strip: Option<usize>,
+    /// Strip after strip, if it is packed; how far apart its steps are, and the strips.
+    packed: Option<(&'a [f32], usize, usize)>,
     beta: f32,
     row: Option<&'a [f32]>,
     c_row: usize,
@@ -438,22 +439,23 @@ impl<const SPARSE: bool, const ROWS: usize, const VECTORS: usize> Operation
     fn run<S: Simd>(self) {
         let MicroKernel(panel, &Group { first, ref columns, .. }) = self;
         let Panel { block, a, steps, ahead, fetches, ref mut c, .. } = *panel;
-        let Block { depth, ref a_rows, a_column, fetches_a, b, b_row, strip, beta, row, c_row, .. } = *block;
+        let Block { depth, ref a_rows, a_column, fetches_a, b, b_row, packed, beta, row, c_row, .. } = *block;
         let width = VECTORS * S::LANES;
         let tiles = columns.len() / width;
-        let (start, strip) = strip.map_or((columns.start, width), |strip| (first * strip, strip));
+        let (strips, b_step, strip) = packed.unwrap_or((b, b_row, width));
+        let start = if packed.is_some() { first * strip } else { columns.start };
         assert!(columns.len().is_multiple_of(width));
         assert!((ROWS - 1) * c_row + columns.end <= c.len() && row.is_none_or(|row| columns.end <= row.len()));
         let last = if SPARSE { steps.checked_ilog2().map(|k| k as usize) } else { depth.checked_sub(1) };
         if let Some(k) = last {
-            assert!(start + (tiles - 1) * strip + k * b_row + width <= b.len());
+            assert!(start + (tiles - 1) * strip + k * b_step + width <= strips.len());
             assert!(a_rows[..ROWS].iter().all(|row| row + k * a_column < a.len()));
         }
         // SAFETY: what is asserted above is that the last number that is read or written, in the last row, at the last step
         // and in the last vector, is in its slice. The processor has S: see `Target`.
         unsafe {
             for (tile, j) in columns.clone().step_by(width).enumerate() {
-                let from = b.as_ptr().wrapping_add(start + tile * strip); // beyond B where k = 0
+                let from = strips.as_ptr().wrapping_add(start + tile * strip); // beyond B where k = 0
                 let c = c.as_mut_ptr().add(j);
                 let mut acc = [[load::<S>([0.0; 16].as_ptr()); VECTORS]; ROWS];
                 if beta == 1.0 && row.is_none() {
@@ -480,14 +482,14 @@ impl<const SPARSE: bool, const ROWS: usize, const VECTORS: usize> Operation
                     let mut left = steps;
                     while left != 0 {
                         let k = left.trailing_zeros() as usize;
-                        step::<S, ROWS, VECTORS>(a.as_ptr().add(k * a_column), a_rows, from.add(k * b_row), &mut acc);
+                        step::<S, ROWS, VECTORS>(a.as_ptr().add(k * a_column), a_rows, from.add(k * b_step), &mut acc);
                         left &= left - 1;
                     }
                 } else {
                     for r in 0..ROWS {
                         fetch::<S, VECTORS>(c.wrapping_add(r * c_row + width)); // the next tile of C
                     }
-                    let (mut k, mut to) = (0, from.wrapping_add(ahead * b_row));
+                    let (mut k, mut to) = (0, b.as_ptr().wrapping_add(j + ahead * b_row));
                     while k < depth {
                         for _ in 0..fetches {
                             fetch::<S, VECTORS>(to);
@@ -501,7 +503,7 @@ impl<const SPARSE: bool, const ROWS: usize, const VECTORS: usize> Operation
                         let end = depth.min(k + RUN);
                         while k < end {
                             let a = a.as_ptr().add(k * a_column);
-                            step::<S, ROWS, VECTORS>(a, a_rows, from.add(k * b_row), &mut acc);
+                            step::<S, ROWS, VECTORS>(a, a_rows, from.add(k * b_step), &mut acc);
                             k += 1;
                         }
                     }
