@@ -107,7 +107,7 @@ const BLOCK_COLUMNS: usize = 528;
 /// A matrix with more numbers than this does not stay in the near caches by itself: it is fetched ahead, or packed.
 const NEAR_NUMBERS: usize = 1 << 15;
 /// A block of `B` is packed for at least so many rows of `C`, a panel of which reads it once.
-const PACKED_ROWS: usize = 192;
+const PACKED_ROWS: usize = 128;
 /// Steps from one fetching to the next: a cache line of each row of `A`.
 const RUN: usize = LINE_NUMBERS;
 /// How many steps ahead of itself the first panel has `B` fetched.
