@@ -10,6 +10,7 @@ mod threads;
 use std::fmt;
 use std::hint::black_box;
 use std::sync::{Mutex, PoisonError};
+use std::thread;
 
 #[cfg(target_arch = "x86_64")]
 use instruction_sets::{Avx2, Avx512};
@@ -112,13 +113,14 @@ impl Kernel {
         if self.threads < 2 {
             return items.for_each(work);
         }
-        let items = Mutex::new(items);
-        let next = |helps: bool| {
-            let mut items = items.lock().unwrap_or_else(PoisonError::into_inner);
-            if helps { items.next_back() } else { items.next() }
-        };
-        Helpers::all().run(self.threads, &|helps| {
-            while let Some(item) = next(helps) {
+        let (items, caller) = (Mutex::new(items), thread::current().id());
+        Helpers::all().run(self.threads, &|| {
+            let helps = thread::current().id() != caller;
+            let next = || {
+                let mut items = items.lock().unwrap_or_else(PoisonError::into_inner);
+                if helps { items.next_back() } else { items.next() }
+            };
+            while let Some(item) = next() {
                 work(item);
             }
         });

@@ -442,8 +442,10 @@ impl<const SPARSE: bool, const ROWS: usize, const VECTORS: usize> Operation
         let Block { depth, ref a_rows, a_column, fetches_a, b, b_row, packed, beta, row, c_row, .. } = *block;
         let width = VECTORS * S::LANES;
         let tiles = columns.len() / width;
-        let (strips, b_step, strip) = packed.unwrap_or((b, b_row, width));
-        let start = if packed.is_some() { first * strip } else { columns.start };
+        let (strips, b_step, strip, start) = match packed {
+            Some((strips, step, strip)) => (strips, step, strip, first * strip),
+            None => (b, b_row, width, columns.start),
+        };
         assert!(columns.len().is_multiple_of(width));
         assert!((ROWS - 1) * c_row + columns.end <= c.len() && row.is_none_or(|row| columns.end <= row.len()));
         let last = if SPARSE { steps.checked_ilog2().map(|k| k as usize) } else { depth.checked_sub(1) };

@@ -14,8 +14,8 @@ const PATIENCE: Duration = Duration::from_micros(200);
 
 /// Work that the threads do together. It lies on the stack of the thread that has it to do.
 struct Task {
-    /// Each thread calls it once, with whether it is a helper, and it does what parts it can get.
-    work: *const (dyn Fn(bool) + Sync),
+    /// Each thread calls it once, and it does what parts it can get.
+    work: *const (dyn Fn() + Sync),
     /// How many helpers are at it.
     busy: AtomicUsize,
     panicked: AtomicBool,
@@ -55,24 +55,23 @@ impl Helpers {
         })
     }
 
-    /// Calls `work` on this thread (with `false`), and on up to `threads - 1` helpers (with `true`) that come while it runs. It
-    /// returns when all of them have. Where the helpers have a task already, this thread works alone.
-    pub fn run(&self, threads: usize, work: &(dyn Fn(bool) + Sync)) {
+    /// Calls `work` on this thread, and on up to `threads - 1` helpers that come while it runs. It returns when all of them
+    /// have. Where the helpers have a task already, this thread works alone.
+    pub fn run(&self, threads: usize, work: &(dyn Fn() + Sync)) {
         let mut open = self.lock();
         if open.task.is_some() {
             drop(open);
-            return work(false);
+            return work();
         }
         // SAFETY: only the lifetime changes. A helper counts itself as busy while the task is open, before it calls `work`;
         // below, the task is closed and then none is busy, before this function returns or unwinds.
-        let work_for_all =
-            unsafe { transmute::<*const (dyn Fn(bool) + Sync + '_), *const (dyn Fn(bool) + Sync)>(work) };
+        let work_for_all = unsafe { transmute::<*const (dyn Fn() + Sync + '_), *const (dyn Fn() + Sync)>(work) };
         let task = Task { work: work_for_all, busy: AtomicUsize::new(0), panicked: AtomicBool::new(false) };
         *open = Open { task: Some(&raw const task), room: threads - 1 };
         self.tasks.fetch_add(1, Ordering::Release);
         drop(open);
         self.news.notify_all();
-        let result = catch_unwind(AssertUnwindSafe(|| work(false)));
+        let result = catch_unwind(AssertUnwindSafe(work));
         self.lock().task = None;
         wait(|| task.busy.load(Ordering::Acquire) == 0);
         if let Err(panic) = result {
@@ -101,7 +100,7 @@ impl Helpers {
             task.busy.fetch_add(1, Ordering::Relaxed); // seen with the lock
             drop(open);
             // SAFETY: the same.
-            if catch_unwind(AssertUnwindSafe(|| unsafe { (*task.work)(true) })).is_err() {
+            if catch_unwind(AssertUnwindSafe(|| unsafe { (*task.work)() })).is_err() {
                 task.panicked.store(true, Ordering::Relaxed);
             }
             task.busy.fetch_sub(1, Ordering::Release);

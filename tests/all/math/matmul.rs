@@ -274,9 +274,8 @@ fn packing_changes_no_bit() {
 #[test]
 fn threads_change_no_bit() {
     let few_rows = [(9, 1001, 1003), (61, 1030, 517)];
-    for (m, k, n) in
-        few_rows.into_iter().chain([(131, 901, 303), (301, 217, 131), (1027, 93, 101), (523, 401, 97), (601, 261, 300)])
-    {
+    let more = [(131, 901, 303), (301, 217, 131), (1027, 93, 101), (523, 401, 97), (601, 261, 300)];
+    for (m, k, n) in few_rows.into_iter().chain(more) {
         let (a, b, c) = (sparse_matrix(m, k, 1, 0.5), random_matrix(k, n, 2), random_matrix(m, n, 3));
         let (a_transposed, b_transposed) = (naive_transpose(&a), naive_transpose(&b));
         for kernel in Kernel::supported() {
