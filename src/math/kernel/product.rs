@@ -551,7 +551,8 @@ fn fetch<S: Simd, const VECTORS: usize>(from: *const f32) {
     }
 }
 
-/// One step of `k` for the tile `acc`: from `a`, the number in the first row, and `b`, the first vector.
+/// One step of `k` for the tile `acc`: from `a`, the number in the first row, and `b`, the first vector. Whichever are fewer, its
+/// numbers or its vectors, stay in registers while the others come one by one: 3 rows × 4 vectors need all 16 that there are.
 #[inline(always)]
 unsafe fn step<S: Simd, const ROWS: usize, const VECTORS: usize>(
     a: *const f32,
@@ -561,11 +562,24 @@ unsafe fn step<S: Simd, const ROWS: usize, const VECTORS: usize>(
 ) {
     // SAFETY: where the pointers lead is the caller's word. The processor has S: see `Target`.
     unsafe {
-        let b = load_vectors::<S, VECTORS>(b);
-        for (row, acc) in a_rows.iter().zip(acc) {
-            let a = *a.add(*row);
-            for (acc, b) in acc.iter_mut().zip(b) {
-                *acc = S::multiply_add(a, b, *acc);
+        if VECTORS > ROWS {
+            let mut numbers = [0.0; ROWS];
+            for (number, row) in numbers.iter_mut().zip(a_rows) {
+                *number = *a.add(*row);
+            }
+            for v in 0..VECTORS {
+                let b = load::<S>(b.add(v * S::LANES));
+                for (acc, a) in acc.iter_mut().zip(numbers) {
+                    acc[v] = S::multiply_add(a, b, acc[v]);
+                }
+            }
+        } else {
+            let b = load_vectors::<S, VECTORS>(b);
+            for (row, acc) in a_rows.iter().zip(acc) {
+                let a = *a.add(*row);
+                for (acc, b) in acc.iter_mut().zip(b) {
+                    *acc = S::multiply_add(a, b, *acc);
+                }
             }
         }
     }
