@@ -255,7 +255,7 @@ impl<const SPARSE: bool> Operation for Part<'_, SPARSE> {
                         }
                         a = packed_a.padded();
                     }
-                    let left = (panels - 1 - panel) * fetches * depth.div_ceil(RUN); // to the panels after it
+                    let left = (panels - 1 - panel) * fetches * depth.div_ceil(RUN); // steps for those after it
                     let (ahead, fetches) = if is_far && !packs && (k0 == 0 && panel == 0 || panels == 1) {
                         (AHEAD, RUN) // no panel before it has fetched anything
                     } else if is_far && k0 + depth < k && left < depth {
@@ -557,7 +557,7 @@ fn fetch<S: Simd, const VECTORS: usize>(from: *const f32) {
 }
 
 /// One step of `k` for the tile `acc`: from `a`, the number in the first row, and `b`, the first vector. Whichever are fewer, its
-/// numbers or its vectors, stay in registers while the others come one by one: 3 rows × 4 vectors need all 16 that there are.
+/// numbers or its vectors, stay in registers while the others come one by one: with 3 rows × 4 vectors that is all 16 of AVX2.
 #[inline(always)]
 unsafe fn step<S: Simd, const ROWS: usize, const VECTORS: usize>(
     a: *const f32,
