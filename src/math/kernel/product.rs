@@ -147,7 +147,8 @@ impl<'a> Product<'a> {
             return;
         }
         let kernel = kernel.for_work(2 * m * n * k);
-        if kernel.threads() > 1 && 8 * m < n.min(k) {
+        // By rows, each thread reads all of B; by columns, all of A, and it copies its part of C.
+        if kernel.threads() > 1 && 2 * m < n.min(k) {
             return self.columns_in_parts(kernel, c);
         }
         // Each part reads all of B: one a thread, unless some rows have more work than others, as pixels in the middle do.
