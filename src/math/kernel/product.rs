@@ -151,7 +151,7 @@ impl<'a> Product<'a> {
         if kernel.threads() > 1 && 2 * m < n.min(k) {
             return self.columns_in_parts(kernel, c);
         }
-        // Each part reads all of B: one a thread, unless some rows have more work than others, as pixels in the middle do.
+        // One part a thread, unless some rows have more work than others, as pixels in the middle do.
         let large = m.div_ceil((m / PART_ROWS).clamp(1, kernel.threads())).next_multiple_of(MOST_ROWS);
         let (multiple, stride) = (if self.skip_zeros && transpose_a { MOST_ROWS } else { large }, c.stride());
         kernel.each_part(c.padded_mut(), m, multiple, |c, i| self.part(kernel, i..i + c.len() / stride, 0..n, c));
@@ -159,7 +159,7 @@ impl<'a> Product<'a> {
 
     #[cold]
     fn columns_in_parts(&self, kernel: Kernel, c: &mut Matrix) {
-        let (m, n, width) = (c.rows(), c.columns(), 2 * kernel.share(c.columns(), 16)); // each part reads all of A
+        let (m, n, width) = (c.rows(), c.columns(), 2 * kernel.share(c.columns(), 16));
         let c = Mutex::new(c);
         kernel.each((0..n).step_by(width), |start| {
             // A part's columns are not in one piece, so the thread works on a copy of them.
