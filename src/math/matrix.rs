@@ -13,6 +13,7 @@ pub(crate) const LINE_NUMBERS: usize = LINE / size_of::<f32>();
 ///
 /// Each row begins at the start of a cache line and is padded to whole lines. So no vector straddles two lines, which would
 /// both have to be loaded; a row is a whole number of vectors; and no two rows share a line, for which threads would fight.
+/// A long row takes an odd number of lines: a power of two apart, the rows of a block would meet in a few places of the cache.
 #[derive(Debug, Default)]
 pub struct Matrix {
     rows: usize,
@@ -24,9 +25,15 @@ pub struct Matrix {
 }
 
 impl Matrix {
+    /// How many lines a row takes.
+    fn lines(columns: usize) -> usize {
+        let lines = columns.max(1).div_ceil(LINE_NUMBERS);
+        if lines > 8 { lines | 1 } else { lines }
+    }
+
     /// How long `flat` must be, if that fits into a usize.
     fn flat_length(rows: usize, columns: usize) -> Option<usize> {
-        rows.checked_mul(columns.max(1).checked_next_multiple_of(LINE_NUMBERS)?)?.checked_add(2 * LINE_NUMBERS)
+        rows.checked_mul(Matrix::lines(columns))?.checked_add(2)?.checked_mul(LINE_NUMBERS)
     }
 
     /// `rows × columns` zeros.
@@ -63,7 +70,7 @@ impl Matrix {
 
     /// How far apart two rows are in memory: never 0, so that a slice can always be cut into them.
     pub fn stride(&self) -> usize {
-        self.columns.max(1).next_multiple_of(LINE_NUMBERS)
+        Matrix::lines(self.columns) * LINE_NUMBERS
     }
 
     /// All numbers, row after row.

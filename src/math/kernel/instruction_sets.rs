@@ -31,14 +31,18 @@ pub trait Target {
     unsafe fn multiply_add(a: f32, b: Self::Vector, c: Self::Vector) -> Self::Vector;
     /// A bit for each lane, set where the number is not zero.
     unsafe fn nonzero(a: Self::Vector) -> u32;
-    /// Has what is at `address` fetched into the second cache, where the processor can be told so.
+    /// Has the line at `address` fetched into the nearest cache or into the second, where the processor can be told so.
     #[inline(always)]
-    fn prefetch(address: *const f32) {
+    fn prefetch<const NEAREST: bool>(address: *const f32) {
         #[cfg(target_arch = "x86_64")]
         // SAFETY: any address will do, and every x86-64 processor has this.
         unsafe {
-            use std::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};
-            _mm_prefetch::<_MM_HINT_T1>(address.cast());
+            use std::arch::x86_64::{_MM_HINT_T0, _MM_HINT_T1, _mm_prefetch};
+            if NEAREST {
+                _mm_prefetch::<_MM_HINT_T0>(address.cast())
+            } else {
+                _mm_prefetch::<_MM_HINT_T1>(address.cast())
+            }
         }
         #[cfg(not(target_arch = "x86_64"))]
         let _ = address;

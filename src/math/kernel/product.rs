@@ -31,11 +31,14 @@
 //! panels of a block have the next block fetched, some steps with each run of their own; and where `A` is large, the first tile
 //! of a panel has fetched what the next panel needs of it. To stop after each run costs some 5 %: the other tiles do not.
 //!
+//! What a tile will add to, in `C`, is fetched by the tile before it; and where zeros are skipped, also what it needs of `B`: the
+//! processor cannot guess at which steps.
+//!
 //! # Where B is packed
 //!
-//! A tile reads two vectors of a row of `B`, then two of the next, thousands of bytes on: each from another page of memory,
-//! and in a large matrix often all from the same few places of the cache. So where `C` has many rows, all of which need `B`,
-//! a block of it is first copied, *packed*, to where each tile's part is one run of memory, its *strip*:
+//! A tile reads two vectors of a row of `B`, then two of the next, thousands of bytes on: each from another page of memory. So
+//! where `C` has many rows, all of which need `B`, a block of it is first copied, *packed*, to where each tile's part is one run
+//! of memory, its *strip*:
 //!
 //! ```text
 //!  row after row:   1 1 2 2 3 3           strip after strip:   1 1
@@ -252,7 +255,7 @@ impl<const SPARSE: bool> Operation for Part<'_, SPARSE> {
                         let to = packed_a.padded_mut().chunks_exact_mut(block.a_column);
                         for (to, from) in to.zip(a.chunks(a_column).take(depth)) {
                             to[..rows].copy_from_slice(&from[..rows]);
-                            S::prefetch(from.as_ptr().wrapping_add(LINE_NUMBERS)); // for a panel to come
+                            S::prefetch::<false>(from.as_ptr().wrapping_add(LINE_NUMBERS)); // for a panel to come
                         }
                         a = packed_a.padded();
                     }
@@ -484,28 +487,30 @@ impl<const SPARSE: bool, const ROWS: usize, const VECTORS: usize> Operation
                         }
                     }
                 }
+                for r in 0..ROWS {
+                    fetch::<S, VECTORS, true>(c.wrapping_add(r * c_row + width)); // the next tile of C
+                }
                 if SPARSE {
                     let mut left = steps;
                     while left != 0 {
                         let k = left.trailing_zeros() as usize;
-                        step::<S, ROWS, VECTORS>(a.as_ptr().add(k * a_column), a_rows, from.add(k * b_step), &mut acc);
+                        let from = from.add(k * b_step);
+                        fetch::<S, VECTORS, true>(from.wrapping_add(width)); // the next tile's
+                        step::<S, ROWS, VECTORS>(a.as_ptr().add(k * a_column), a_rows, from, &mut acc);
                         left &= left - 1;
                     }
                 } else {
-                    for r in 0..ROWS {
-                        fetch::<S, VECTORS>(c.wrapping_add(r * c_row + width)); // the next tile of C
-                    }
                     let fetches_a = fetches_a && first + tile == 0;
                     let run = if fetches_a || fetches > 0 { RUN } else { depth };
                     let (mut k, mut to) = (0, b.as_ptr().wrapping_add(j + ahead * b_row));
                     while k < depth {
                         for _ in 0..fetches {
-                            fetch::<S, VECTORS>(to);
+                            fetch::<S, VECTORS, false>(to);
                             to = to.wrapping_add(b_row);
                         }
                         if fetches_a {
                             for row in &a_rows[..ROWS] {
-                                S::prefetch(a.as_ptr().wrapping_add(row + ROWS * a_rows[1] + k)); // the next panel's
+                                S::prefetch::<false>(a.as_ptr().wrapping_add(row + ROWS * a_rows[1] + k)); // the next panel's
                             }
                         }
                         let end = depth.min(k + run);
@@ -549,11 +554,11 @@ unsafe fn load_vectors<S: Simd, const VECTORS: usize>(from: *const f32) -> [S::V
     }
 }
 
-/// Has so many vectors side by side fetched.
+/// Has the lines of so many vectors side by side fetched.
 #[inline(always)]
-fn fetch<S: Simd, const VECTORS: usize>(from: *const f32) {
-    for v in 0..VECTORS {
-        S::prefetch(from.wrapping_add(v * S::LANES));
+fn fetch<S: Simd, const VECTORS: usize, const NEAREST: bool>(from: *const f32) {
+    for line in 0..(VECTORS * S::LANES).div_ceil(LINE_NUMBERS) {
+        S::prefetch::<NEAREST>(from.wrapping_add(line * LINE_NUMBERS));
     }
 }
 
