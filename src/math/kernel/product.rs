@@ -242,8 +242,8 @@ impl<const SPARSE: bool> Operation for Part<'_, SPARSE> {
                     pack(&block.groups, S::LANES, block.b.chunks(b_row).take(depth), width, &mut packed_b);
                     block.packed = Some((packed_b.padded(), width, packed_b.stride()));
                     if transpose_a {
-                        packed_a.reshape(STEPS, MOST_ROWS);
-                        block.a_column = packed_a.stride();
+                        packed_a.reshape(1, STEPS * MOST_ROWS);
+                        block.a_column = MOST_ROWS;
                     }
                 }
                 let fetches = RUN.div_ceil(panels).max(FETCHES);
@@ -252,10 +252,9 @@ impl<const SPARSE: bool> Operation for Part<'_, SPARSE> {
                     let rows = (m - i).div_ceil(panels - panel); // 16 rows by 6: 6, 5, 5
                     let mut a = a.get((first + i) * a_row + k0 * a_column..).unwrap_or_default(); // nothing where k = 0
                     if packs && transpose_a {
-                        let to = packed_a.padded_mut().chunks_exact_mut(block.a_column);
-                        for (to, from) in to.zip(a.chunks(a_column).take(depth)) {
-                            to[..rows].copy_from_slice(&from[..rows]);
-                            S::prefetch::<false>(from.as_ptr().wrapping_add(LINE_NUMBERS)); // for a panel to come
+                        let steps = packed_a.padded_mut().chunks_exact_mut(MOST_ROWS).take(depth);
+                        for (k, to) in steps.enumerate() {
+                            to.copy_from_slice(&a[k * a_column..][..MOST_ROWS]); // so many are one vector
                         }
                         a = packed_a.padded();
                     }
