@@ -160,7 +160,6 @@ impl<'a> Product<'a> {
         kernel.each_part(c.padded_mut(), m, multiple, |c, i| self.part(kernel, i..i + c.len() / stride, 0..n, c));
     }
 
-    #[cold]
     fn columns_in_parts(&self, kernel: Kernel, c: &mut Matrix) {
         let (m, n, width) = (c.rows(), c.columns(), 2 * kernel.share(c.columns(), 16));
         let c = Mutex::new(c);
