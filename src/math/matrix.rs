@@ -244,7 +244,8 @@ impl<'a> Operation for SumRows<'a> {
             let (a, b) = pair.split_at(stride);
             for ((sum, a), b) in sum.iter_mut().zip(lines(a)).zip(lines(b)) {
                 for line in [a, b] {
-                    S::prefetch::<true>(line.as_ptr().wrapping_add(8 * stride)); // the processor cannot tell where a part goes on
+                    // Eight rows ahead: where a part of a row goes on, the processor cannot tell.
+                    S::prefetch::<true>(line.as_ptr().wrapping_add(8 * stride));
                 }
                 *sum = from_fn(|i| sum[i] + (a[i] + b[i]));
             }
