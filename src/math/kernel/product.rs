@@ -101,12 +101,13 @@ pub struct Product<'a> {
     pub row: Option<&'a Matrix>,
 }
 
-/// Steps of `k` in a block: many, so that `C` is seldom read and written.
-const STEPS: usize = 128;
-/// And in one where zeros are skipped: as many as a u64 has bits.
+/// Steps of `k` in a block, and its columns: many steps, so that `C` is seldom read and written; columns that are a multiple of
+/// every tile's, and with all steps take a quarter of the second cache.
+const BLOCK: (usize, usize) = (256, 240);
+/// The same where `A` is transposed: many columns, since its panels are copied for each block.
+const TRANSPOSED_BLOCK: (usize, usize) = (128, 528);
+/// Steps of a block where zeros are skipped: as many as a u64 has bits.
 const SPARSE_STEPS: usize = u64::BITS as usize;
-/// Columns of a block: with all its steps, a quarter of the second cache. A multiple of every tile's.
-const BLOCK_COLUMNS: usize = 528;
 /// A matrix with more numbers than this does not stay in the near caches by itself: it is fetched ahead, or packed.
 const NEAR_NUMBERS: usize = 1 << 15;
 /// A block of `B` is packed for at least so many rows of `C`, a panel of which reads it once.
@@ -217,7 +218,11 @@ impl<const SPARSE: bool> Operation for Part<'_, SPARSE> {
         let (a, b_row) = (a.and_beyond(), b.stride());
         let (b, row) = (&b.and_beyond()[columns.start..], row.map(|row| &row.padded()[columns.start..]));
         let [mut packed_a, mut packed_b] = if packs { PACKED.take() } else { Default::default() };
-        let (most_columns, most_steps) = if SPARSE { (n, SPARSE_STEPS) } else { (BLOCK_COLUMNS, STEPS) };
+        let (most_steps, most_columns) = match (SPARSE, transpose_a) {
+            (true, _) => (SPARSE_STEPS, n),
+            (false, true) => TRANSPOSED_BLOCK,
+            (false, false) => BLOCK,
+        };
         for j0 in (0..n).step_by(most_columns) {
             let mut k0 = 0;
             // With k = 0 there is still β·C to compute: one empty block.
@@ -241,7 +246,7 @@ impl<const SPARSE: bool> Operation for Part<'_, SPARSE> {
                     pack(&block.groups, S::LANES, block.b.chunks(b_row).take(depth), width, &mut packed_b);
                     block.packed = Some((packed_b.padded(), width, packed_b.stride()));
                     if transpose_a {
-                        packed_a.reshape(1, STEPS * MOST_ROWS);
+                        packed_a.reshape(1, most_steps * MOST_ROWS);
                         block.a_column = MOST_ROWS;
                     }
                 }
