@@ -101,11 +101,11 @@ pub struct Product<'a> {
     pub row: Option<&'a Matrix>,
 }
 
-/// Steps of `k` in a block, and its columns: many steps, so that `C` is seldom read and written; columns that are a multiple of
-/// every tile's, and with all steps take a quarter of the second cache.
-const BLOCK: (usize, usize) = (256, 240);
+/// The most steps of `k` in a block, and columns: many steps, so that `C` is seldom read and written; all columns with all steps
+/// take a quarter of the second cache.
+const BLOCK: (usize, usize) = (256, 256);
 /// The same where `A` is transposed: many columns, since its panels are copied for each block.
-const TRANSPOSED_BLOCK: (usize, usize) = (128, 528);
+const TRANSPOSED_BLOCK: (usize, usize) = (128, 512);
 /// Steps of a block where zeros are skipped: as many as a u64 has bits.
 const SPARSE_STEPS: usize = u64::BITS as usize;
 /// A matrix with more numbers than this does not stay in the near caches by itself: it is fetched ahead, or packed.
@@ -223,6 +223,7 @@ impl<const SPARSE: bool> Operation for Part<'_, SPARSE> {
             (false, true) => TRANSPOSED_BLOCK,
             (false, false) => BLOCK,
         };
+        let most_columns = n.div_ceil(n.div_ceil(most_columns)).next_multiple_of(width); // blocks as equal as can be
         for j0 in (0..n).step_by(most_columns) {
             let mut k0 = 0;
             // With k = 0 there is still β·C to compute: one empty block.
