@@ -250,7 +250,7 @@ impl<'a> Operation for SumRows<'a> {
                 *sum = from_fn(|i| sum[i] + (a[i] + b[i]));
             }
         }
-        if let row @ [_, ..] = pairs.remainder() {
+        for row in pairs.remainder().chunks_exact(stride) {
             for (sum, a) in sum.iter_mut().zip(lines(row)) {
                 *sum = from_fn(|i| sum[i] + a[i]);
             }

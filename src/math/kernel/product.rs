@@ -23,7 +23,7 @@
 //! for each shape.
 //!
 //! Around the tile are four loops: over blocks of columns and of `k`, so that the part of `B` in use stays in the second cache,
-//! of which it takes a quarter; over *panels*, the rows of a tile in all columns of the block; over the tiles of a panel.
+//! of which it takes 256 KiB; over *panels*, the rows of a tile in all columns of the block; over the tiles of a panel.
 //!
 //! # What is fetched ahead
 //!
@@ -101,8 +101,7 @@ pub struct Product<'a> {
     pub row: Option<&'a Matrix>,
 }
 
-/// The most steps of `k` in a block, and columns: many steps, so that `C` is seldom read and written; all columns with all steps
-/// take a quarter of the second cache.
+/// The most steps of `k` in a block, and columns: many steps, so that `C` is seldom read and written.
 const BLOCK: (usize, usize) = (256, 256);
 /// The same where `A` is transposed: many columns, since its panels are copied for each block.
 const TRANSPOSED_BLOCK: (usize, usize) = (128, 512);
@@ -223,15 +222,15 @@ impl<const SPARSE: bool> Operation for Part<'_, SPARSE> {
             (false, true) => TRANSPOSED_BLOCK,
             (false, false) => BLOCK,
         };
-        let most_columns = n.div_ceil(n.div_ceil(most_columns)).next_multiple_of(width); // blocks as equal as can be
-        for j0 in (0..n).step_by(most_columns) {
+        let block_columns = n.div_ceil(n.div_ceil(most_columns)).next_multiple_of(width); // blocks as equal as can be
+        for j0 in (0..n).step_by(block_columns) {
             let mut k0 = 0;
             // With k = 0 there is still β·C to compute: one empty block.
             while k0 < k.max(1) {
                 let depth = (k - k0).min(most_steps);
                 let mut block = Block {
                     depth,
-                    groups: groups(j0..n.min(j0 + most_columns), S::LANES, tile.vectors),
+                    groups: groups(j0..n.min(j0 + block_columns), S::LANES, tile.vectors),
                     a_rows,
                     a_column,
                     fetches_a: !SPARSE && !transpose_a && m * k > NEAR_NUMBERS,
@@ -243,7 +242,7 @@ impl<const SPARSE: bool> Operation for Part<'_, SPARSE> {
                     c_row,
                 };
                 if packs {
-                    packed_b.reshape(most_columns.div_ceil(width), depth * width);
+                    packed_b.reshape(block_columns / width, depth * width);
                     pack(&block.groups, S::LANES, block.b.chunks(b_row).take(depth), width, &mut packed_b);
                     block.packed = Some((packed_b.padded(), width, packed_b.stride()));
                     if transpose_a {
