@@ -157,13 +157,14 @@ impl Linear {
         (step, velocity): (Step, Option<&mut Linear>),
         scratch: &mut [Matrix; 2],
     ) {
-        // What is too small to change a weight. Its products would soon be subnormal, with which many processors compute a
-        // hundred times as slowly: saturated units would bring training to a crawl.
-        replace(kernel, gradient, |d| if d.abs() < 1e-24 { 0.0 } else { d });
+        // But for what is too small to change a weight. Its products would soon be subnormal, with which many processors
+        // compute a hundred times as slowly: saturated units would bring training to a crawl.
+        let considerable = |d: f32| if d.abs() < 1e-24 { 0.0 } else { d };
         if let Input::Activations(_) = input {
+            replace(kernel, gradient, considerable);
             matmul_transposed_b(kernel, gradient, &self.weight, input_gradient, scratch);
         }
-        replace(kernel, gradient, |d| -step.learning_rate * d);
+        replace(kernel, gradient, |d| -step.learning_rate * considerable(d));
         let [sum, _] = scratch;
         sum_rows(kernel, gradient, sum);
         match velocity {
