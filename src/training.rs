@@ -143,9 +143,9 @@ impl<'a> Trainer<'a> {
         let network = Network::new(&widths, activation, initialisation, &mut rng(Purpose::Initialisation), kernel);
         let Images { rows, columns, .. } = set.images;
         let deformer = |deformation| Deformer::new(deformation, config.seed, kernel, rows, columns);
-        // The largest product has to be worth eight times as much as what is shared by itself, or too little of the rest is.
+        // The largest product has to be worth sixteen times as much as what is shared by itself, or too little of the rest is.
         let products = widths.windows(2).map(|pair| 2 * config.batch_size * pair[0] * pair[1]);
-        let threads = kernel.for_work(products.max().unwrap_or(0) / 8).threads();
+        let threads = kernel.for_work(products.max().unwrap_or(0) / 16).threads();
         let deformed = match config.deformation {
             None => None,
             Some(deformation) => Some(Deformed::new(deformer(deformation)?, &set.images, threads == 1)),

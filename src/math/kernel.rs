@@ -36,8 +36,8 @@ enum InstructionSet {
     Portable32,
 }
 
-/// Some 15 µs of one core: many times as long as it takes to tell the others.
-const WORTH_SHARING: usize = 1 << 21;
+/// Some 10 µs of one core: several times as long as it takes to tell the others.
+const WORTH_SHARING: usize = 1 << 20;
 
 impl Kernel {
     /// The kernels that this processor can run, on one thread, the fastest first; the last two are portable.
