@@ -157,14 +157,14 @@ impl Linear {
         (step, velocity): (Step, Option<&mut Linear>),
         scratch: &mut [Matrix; 2],
     ) {
-        // But for what is too small to change a weight. Its products would soon be subnormal, with which many processors
+        // What is too small to change a weight becomes 0. Its products would soon be subnormal, with which many processors
         // compute a hundred times as slowly: saturated units would bring training to a crawl.
-        let considerable = |d: f32| if d.abs() < 1e-24 { 0.0 } else { d };
+        let flush = |d: f32| if d.abs() < 1e-24 { 0.0 } else { d };
         if let Input::Activations(_) = input {
-            replace(kernel, gradient, considerable);
+            replace(kernel, gradient, flush);
             matmul_transposed_b(kernel, gradient, &self.weight, input_gradient, scratch);
         }
-        replace(kernel, gradient, |d| -step.learning_rate * considerable(d));
+        replace(kernel, gradient, |d| -step.learning_rate * flush(d));
         let [sum, _] = scratch;
         sum_rows(kernel, gradient, sum);
         match velocity {
