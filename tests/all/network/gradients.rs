@@ -255,12 +255,13 @@ fn tiny_gradients_are_dropped() {
     for kernel in Kernel::supported() {
         let (mut layer, x) = (Linear { weight: random_matrix(9, 7, 1), bias: vec![0.0; 7] }, random_matrix(4, 9, 3));
         for (size, remains) in [(1e-23, true), (1e-25, false), (1e-40, false)] {
-            let (mut d, mut input_gradient) = (Matrix::from_rows(4, 7, &[size; 28]), Matrix::default());
-            d.row_mut(2)[3] = -size;
-            let step = (STEP, None);
-            layer.backward(kernel, Input::Activations(&x), &mut d, &mut input_gradient, step, &mut Default::default());
-            let numbers = d.iter().chain(input_gradient.iter());
-            assert!(numbers.copied().all(|x| (x != 0.0) == remains), "{kernel}, {size}");
+            for input in [Input::Activations(&x), Input::Pixels(&x)] {
+                let (mut d, mut input_gradient) = (Matrix::from_rows(4, 7, &[size; 28]), Matrix::default());
+                d.row_mut(2)[3] = -size;
+                layer.backward(kernel, input, &mut d, &mut input_gradient, (STEP, None), &mut Default::default());
+                let numbers = d.iter().chain(input_gradient.iter());
+                assert!(numbers.copied().all(|x| (x != 0.0) == remains), "{kernel}, {size}");
+            }
         }
     }
 }
