@@ -154,9 +154,11 @@ impl<'a> Product<'a> {
         if kernel.threads() > 1 && 2 * m < n.min(k) {
             return self.columns_in_parts(kernel, c);
         }
-        // One part a thread, unless some rows have more work than others, as pixels in the middle do.
-        let large = m.div_ceil((m / PART_ROWS).clamp(1, kernel.threads())).next_multiple_of(MOST_ROWS);
-        let (multiple, stride) = (if self.skip_zeros && transpose_a { MOST_ROWS } else { large }, c.stride());
+        // Every part reads all of B. So there is one a thread, unless B is near, or some rows have more work than others, as
+        // pixels in the middle do.
+        let one_a_thread = m.div_ceil((m / PART_ROWS).clamp(1, kernel.threads())).next_multiple_of(MOST_ROWS);
+        let cuts_small = k * n <= NEAR_NUMBERS || self.skip_zeros && transpose_a;
+        let (multiple, stride) = (if cuts_small { MOST_ROWS } else { one_a_thread }, c.stride());
         kernel.each_part(c.padded_mut(), m, multiple, |c, i| self.part(kernel, i..i + c.len() / stride, 0..n, c));
     }
 
