@@ -117,7 +117,7 @@ const RUN: usize = LINE_NUMBERS;
 const FETCHES: usize = 4;
 /// How many steps ahead of itself the first panel has `B` fetched.
 const AHEAD: usize = 24;
-/// The least rows that a thread takes.
+/// The least rows of `C` that are worth reading a far `B` once more.
 const PART_ROWS: usize = 16;
 /// The most rows that a tile has.
 const MOST_ROWS: usize = 8;
