@@ -10,8 +10,12 @@ use crate::training::Trained;
 
 const PAGE: &str = include_str!("report/report.html");
 const STYLE: &str = include_str!("report/report.css");
-const SCRIPTS: [&str; 3] =
-    [include_str!("report/network.js"), include_str!("report/drawing.js"), include_str!("report/page.js")];
+const SCRIPTS: [&str; 4] = [
+    include_str!("report/network.js"),
+    include_str!("report/drawing.js"),
+    include_str!("report/picture.js"),
+    include_str!("report/page.js"),
+];
 
 /// The most mistakes that are shown.
 const MISTAKES: usize = 40;

@@ -1,6 +1,6 @@
 "use strict";
-// The network: its layers, read from the bytes of model.safetensors, and its forward pass. This file needs nothing of
-// the other two. The weights are the training program's f32; sums are taken in f64.
+// The network: its layers, read from the bytes of model.safetensors, and its forward pass. This file needs no
+// other. The weights are the training program's f32; sums are taken in f64.
 
 // Applied to every number of a hidden layer's output.
 const activations = {

@@ -1,6 +1,6 @@
 "use strict";
-// The page: the pad and its buttons, the answer, and the still sections below. network.js has the network, and
-// drawing.js turns a drawing into its pixels.
+// The page: the pad and its buttons, the answer, and the still sections below. network.js has the network, drawing.js
+// turns a drawing into its pixels, picture.js a picture into a drawing.
 
 // ---- Data: one JSON block that the training program wrote into the page.
 
