@@ -22,6 +22,7 @@ BOUND = 1_500_000  # bytes of the page
 ONE = [[(0.56, 0), (0.50, 0.5), (0.44, 1)]]
 ZERO = [[(0.5 + 0.32 * math.sin(t * math.pi / 12), 0.5 - 0.5 * math.cos(t * math.pi / 12)) for t in range(25)]]
 FOUR = [[(0.3, 0), (0.2, 0.5), (0.75, 0.5)], [(0.65, 0.1), (0.6, 1)]]
+SEVEN = [(0.2, 0.2), (0.4, 0.2), (0.6, 0.2), (0.7, 0.2), (0.65, 0.35), (0.55, 0.6), (0.5, 0.8)]
 # Where on the pad, as left, top, side.
 BIG, CORNER, OTHER_CORNER = (0.1, 0.1, 0.8), (0.03, 0.03, 0.2), (0.74, 0.76, 0.2)
 
@@ -40,6 +41,7 @@ def main(report, screenshots):
             page = Page(driver, pathlib.Path(report).resolve(), pathlib.Path(scratch))
             check_network(page)
             check_drawing(page)
+            check_hands(page)
             check_pictures(page)
             check_sections(page, screenshots and pathlib.Path(screenshots))
             check_quiet(page)
@@ -127,6 +129,14 @@ class Page:
         builder.perform()
         self.wait()
 
+    def touch(self, kind, **fingers):
+        """Sends the fingers that go down (touchStart), move (touchMove) or are lifted (touchEnd), each at its point of the
+        pad, which is a unit square."""
+        side = self.pad.rect["width"]
+        left, top = self.run("const { left, top } = pad.getBoundingClientRect(); return [left, top]")
+        points = [{"x": left + side * x, "y": top + side * y, "id": ord(name)} for name, (x, y) in fingers.items()]
+        self.driver.execute_cdp_cmd("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+
     def draw(self, strokes, place, pointer="mouse"):
         self.click("clear")
         for points in strokes:
@@ -213,6 +223,26 @@ def check_drawing(page):
     page.stroke([(0.5, 0.5), (0.51, 0.5)], BIG)
     said = page.text("message")
     check("a dot has no answer and gets a message", page.answer()[0] is None and "too small" in said, said)
+    page.click("clear")
+
+
+def check_hands(page):
+    page.touch("touchStart", a=SEVEN[0])
+    for point in SEVEN[1:4]:
+        page.touch("touchMove", a=point)
+    page.touch("touchStart", a=SEVEN[3], b=(0.9, 0.9))
+    page.touch("touchEnd", b=(0.9, 0.9))
+    for point in SEVEN[4:]:
+        page.touch("touchMove", a=point)
+    page.touch("touchEnd", a=SEVEN[-1])
+    page.wait()
+    best, probability, _ = page.answer()
+    check("a 7 that is drawn while a second finger taps is read", best == 7, f"as {best}, {probability}")
+    page.click("clear")
+    page.stroke([(0.3, 0.2), (0.8, 0.2), (1.3, 0.2), (1.3, 0.8), (0.8, 0.8), (0.3, 0.8)], (0, 0, 1))
+    strokes = page.run("return current().strokes")
+    within = all(0 <= at <= 800 for points in strokes for point in points for at in point)
+    check("what leaves the pad and comes back is two lines that end at its edge", len(strokes) == 2 and within, strokes)
     page.click("clear")
 
 

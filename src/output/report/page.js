@@ -94,26 +94,48 @@ function padPoint(event) {
   return [((event.clientX - box.left) / box.width) * pad.width, ((event.clientY - box.top) / box.height) * pad.height];
 }
 
+// One hand draws at a time: a palm or a second finger changes nothing. A pen takes the place of a hand that lay there
+// before it. Outside of the pad, where it can't be seen, nothing is drawn: coming back starts another line.
 pad.addEventListener("pointerdown", (event) => {
-  if (!event.isPrimary || event.button !== 0) return;
+  const replaces = hand.type === "touch" && event.pointerType === "pen";
+  if (event.button !== 0 || (hand !== idle && !replaces)) return;
   event.preventDefault();
   pad.setPointerCapture(event.pointerId);
-  hand = { pointer: event.pointerId, points: [padPoint(event)] };
-  change({ strokes: [...(current().strokes ?? []), hand.points] }); // a stroke after a picture starts afresh
+  if (replaces) go(-1);
+  const strokes = [...(current().strokes ?? []), [padPoint(event)]]; // a stroke after a picture starts afresh
+  hand = { pointer: event.pointerId, type: event.pointerType, strokes, last: padPoint(event) };
+  change({ strokes });
 });
 
 pad.addEventListener("pointermove", (event) => {
   if (event.pointerId !== hand.pointer) return;
   const coalesced = event.getCoalescedEvents?.() ?? [];
-  hand.points.push(...(coalesced.length ? coalesced : [event]).map(padPoint));
+  for (const point of (coalesced.length ? coalesced : [event]).map(padPoint)) {
+    const wasOn = onPad(hand.last);
+    if (onPad(point) && !wasOn) hand.strokes.push([crossing(point, hand.last)]);
+    if (onPad(point)) hand.strokes.at(-1).push(point);
+    else if (wasOn) hand.strokes.at(-1).push(crossing(hand.last, point));
+    hand.last = point;
+  }
   refresh();
 });
 
-for (const end of ["pointerup", "pointercancel"]) {
-  pad.addEventListener(end, () => {
-    hand = idle;
-    refresh();
-  });
+pad.addEventListener("lostpointercapture", (event) => { // when it is lifted, too
+  if (event.pointerId !== hand.pointer) return;
+  hand = idle;
+  refresh();
+});
+
+const onPad = ([x, y]) => x >= 0 && y >= 0 && x <= pad.width && y <= pad.height;
+
+// Where the line from a point on the pad to one outside leaves it.
+function crossing(on, outside) {
+  const part = (axis, size) => {
+    const [from, to] = [on[axis], outside[axis]];
+    return to < 0 ? from / (from - to) : to > size ? (size - from) / (to - from) : 1;
+  };
+  const t = Math.min(part(0, pad.width), part(1, pad.height));
+  return on.map((from, axis) => from + t * (outside[axis] - from));
 }
 
 document.getElementById("undo").addEventListener("click", () => go(-1));
