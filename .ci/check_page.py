@@ -43,6 +43,7 @@ def main(report, screenshots):
             check_drawing(page)
             check_hands(page)
             check_pictures(page)
+            check_files(page)
             check_sections(page, screenshots and pathlib.Path(screenshots))
             check_quiet(page)
             check_large_network(page)
@@ -162,7 +163,7 @@ class Page:
         else:
             self.run("""const [content, name, way] = arguments, transfer = new DataTransfer();
                 const bytes = Uint8Array.from(atob(content), (letter) => letter.charCodeAt(0));
-                const type = name.endsWith("png") ? "image/png" : "text/plain";
+                const type = { png: "image/png", svg: "image/svg+xml", txt: "text/plain" }[name.split(".")[1]] ?? "";
                 transfer.items.add(new File([bytes], name, { type }));
                 document.body.dispatchEvent(way === "drop"
                     ? new DragEvent("drop", { dataTransfer: transfer, bubbles: true, cancelable: true })
@@ -293,11 +294,75 @@ def check_pictures(page):
     for what, content, name, way, message in (
             ("a plain picture", png([b"Z" * 40] * 40), "plain.png", "file", "There is nothing on that picture."),
             ("a file that is no picture", b"text", "text.txt", "drop", "That is not a picture."),
-            ("a broken picture", png(light)[:60], "broken.png", "file", "That picture can't be read.")):
+            ("a broken picture", png(light)[:60], "broken.png", "file", "That picture can't be read."),
+            ("a HEIC picture", b"....ftypheic", "photo.heic", "file", "This browser can't read HEI"),
+            ("a TIFF picture", b"II*\0", "scan.tif", "drop", "This browser can't read TIF pictures."),
+            ("a picture of 2 × 2 pixels", png([b"\xff\0", b"\xff\xff"]), "tiny.png", "file", "too small"),
+            ("a file of another network", b"", "model.safetensors", "drop", "This page has its network already.")):
         best, shown = page.open(content, name, way)[0], page.text("message")
-        check(f"{what} has no answer and gets a message", best is None and shown == message, best or shown)
+        check(f"{what} has no answer and gets a message", best is None and message in shown, best or shown)
     page.draw(ZERO, BIG)
     check("the message goes with the next stroke", page.text("message") == "", page.text("message"))
+
+
+ZERO_SVG = b"""<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 24 24">
+    <ellipse cx="12" cy="12" rx="6" ry="9" fill="none" stroke="black" stroke-width="3"/></svg>"""
+
+
+def check_files(page):
+    for name in ("zero.svg", "zero"):  # the second has no MIME type
+        page.click("clear")
+        best = page.open(ZERO_SVG, name, "drop")[0]
+        check(f"an SVG picture is read from the file {name}", best == 0, f"{best} {page.text('message')}")
+    page.click("clear")
+    page.run("""const transfer = new DataTransfer();
+        transfer.setData("text/plain", "7");
+        document.body.dispatchEvent(new ClipboardEvent("paste", { clipboardData: transfer, bubbles: true }));""")
+    check("pasted text gets a message", "is text" in page.text("message"), page.text("message"))
+    folder = page.scratch / "folder"
+    folder.mkdir(exist_ok=True)
+    for kind in ("dragEnter", "drop"):
+        page.driver.execute_cdp_cmd("Input.dispatchDragEvent", {"type": kind, "x": 200, "y": 200, "data": {
+            "items": [], "files": [str(folder)], "dragOperationsMask": 1}})
+    page.wait()
+    check("a folder gets a message", "is a folder" in page.text("message"), page.text("message"))
+
+    # The same page opens a large picture of a 0, and at once something else.
+    page.driver.execute_async_script("""const [zero, seven, done] = arguments;
+        const file = async (side, strokes) => {
+          const context = newContext(side, 0.75 * side), scale = 0.7 * side;
+          const moved = strokes.map((points) => points.map(([x, y]) => [0.1 * side + x * scale, y * scale]));
+          inkStrokes(context, moved, 0.08 * side);
+          context.canvas.toBlob((blob) => window.files.push(new File([blob], "a.jpg", { type: "image/jpeg" })) == 2 && done(),
+                                "image/jpeg");
+        };
+        window.files = [];
+        file(6000, zero).then(() => setTimeout(() => file(200, seven), 1));""", ZERO, [SEVEN])
+    page.run("""window.drop = (...files) => {
+          const transfer = new DataTransfer();
+          for (const file of files) transfer.items.add(file);
+          document.body.dispatchEvent(new DragEvent("drop", { dataTransfer: transfer, bubbles: true, cancelable: true }));
+          return document.getElementById("message").textContent;
+        };
+        files.sort((a, b) => b.size - a.size);""")
+    settle = lambda: page.driver.execute_async_script("setTimeout(arguments[0], 2500)")
+    page.click("clear")
+    said = page.run("const said = drop(files[0]); drop(files[1]); return said")
+    settle()
+    best = page.answer()[0]
+    check("the picture opened last is shown, not the one that loads longest", best == 7, best)
+    check("it says that it loads", "Reading" in said and page.text("message") == "", said)
+    page.click("clear")
+    page.run("drop(files[0])")
+    page.stroke(SEVEN, (0, 0, 1))
+    settle()
+    best = page.answer()[0]
+    check("nor does it replace what is drawn meanwhile", best == 7, best)
+    page.run("drop(files[1], files[0])")
+    page.driver.execute_async_script("setTimeout(arguments[0], 500)")
+    said = page.text("message")
+    check("of two pictures it says that one is left out", page.answer()[0] == 7 and "first of the 2" in said, said)
+    page.click("clear")
 
 
 def check_sections(page, screenshots):
@@ -341,6 +406,7 @@ def check_quiet(page):
     check("the console stayed empty", not console, console or "")
     messages = [json.loads(entry["message"])["message"] for entry in page.driver.get_log("performance")]
     requests = [m["params"]["request"]["url"] for m in messages if m["method"] == "Network.requestWillBeSent"]
+    requests = [url for url in requests if not url.startswith("blob:")]  # the page's own memory
     check("nothing was requested but the page itself", requests == [page.file.as_uri()], requests)
 
 
@@ -355,12 +421,28 @@ def check_large_network(page):
         best, difference = large.open(base64.b64decode(weights), "model.safetensors", way)[0], large.difference()
         said = large.text("message") + large.text("alarm")
         check(f"with them ({way}) what was drawn is read", best == 0 and difference <= 1e-4 and not said, f"{best} {said}")
-    other = json.dumps({"0.weight": {"shape": [1, 3], "data_offsets": [0, 12]},
-                        "0.bias": {"shape": [1], "data_offsets": [12, 16]}})
+    right = base64.b64decode(weights)
+    some_layers = lambda *widths: [([[0.1] * fan_in] * fan_out, [0.0] * fan_out) for fan_in, fan_out in zip(widths, widths[1:])]
     large = page.with_data("large", weights="")
-    large.open(struct.pack("<Q", len(other)) + other.encode() + bytes(16), "model.safetensors")
-    difference, alarm = large.difference(), large.text("alarm")
-    check("another network's raise an alarm", difference > 0.5 and "differ" in alarm, alarm)
+    large.draw(ZERO, BIG)
+    for what, content, message in (
+            ("a run's of the same shape", base64.b64decode(safetensors(some_layers(784, 20, 10), {})), "differ"),
+            ("a network's of another shape", base64.b64decode(safetensors(some_layers(3, 2), {})), "3 inputs"),
+            ("tensors of other names", right.replace(b'"0.', b'"z.'), "no tensor 0.weight, but"),
+            ("16-bit numbers", right.replace(b'"F32"', b'"F16"'), "F16"),
+            ("half a file", right[:len(right) // 2], "cut off"), ("the first bytes", right[:50], "beginning"),
+            ("no bytes", b"", "beginning"), ("a text", b"text that is long enough", "not a safetensors file")):
+        large.open(content, "model.safetensors")
+        for _ in range(20):  # the comparison takes its time
+            large.wait()
+            if message in large.text("message"):
+                break
+            large.driver.execute_async_script("setTimeout(arguments[0], 100)")
+        shown = large.text("message") + large.text("alarm")
+        check(f"weights that are {what} are refused", large.answer()[0] is None and message in shown, shown)
+    best = large.open(right, "model.safetensors")[0]
+    said = large.text("message") + large.text("alarm")
+    check("then the right ones are read", best == 0 and large.difference() <= 1e-4 and not said, f"{best} {said}")
 
 
 def check_other_networks(page, screenshots):

@@ -13,20 +13,35 @@ const activations = {
 // A safetensors file is the length of its header (8 bytes, little-endian), the header as JSON, and then all numbers as
 // little-endian f32. The header says for each tensor where its numbers begin and end.
 function readNetwork(bytes) {
-  const start = 8 + Number(new DataView(bytes.buffer).getBigUint64(0, true));
-  const header = JSON.parse(new TextDecoder().decode(bytes.subarray(8, start)));
-  const numbers = (name) => {
-    const [from, to] = header[name].data_offsets;
+  const { header, start } = readHeader(bytes);
+  const numbers = (name, count) => {
+    const { dtype, data_offsets } = header[name] ?? {};
+    if (!data_offsets) throw new Error(`it has no tensor ${name}, but ${Object.keys(header).slice(0, 4).join(", ")}`);
+    const [from, to] = data_offsets;
+    if (dtype !== "F32") throw new Error(`its numbers are ${dtype}, and only F32 is known here`);
+    if (to - from !== 4 * count) throw new Error(`${name} has ${(to - from) / 4} numbers instead of ${count}`);
+    if (start + to > bytes.length) throw new Error(`it is cut off after ${bytes.length} bytes`);
     return new Float32Array(bytes.slice(start + from, start + to).buffer);
   };
   const layers = [];
-  for (let l = 0; header[`${l}.weight`]; l += 2) { // 0.weight, 0.bias, 2.weight, 2.bias, …, as PyTorch names them
-    const [fan_out, fan_in] = header[`${l}.weight`].shape;
-    layers.push({ fan_in, fan_out, weight: numbers(`${l}.weight`), bias: numbers(`${l}.bias`) });
+  for (let l = 0; l === 0 || header[`${l}.weight`]; l += 2) { // 0.weight, 0.bias, 2.weight, …, as PyTorch names them
+    const [fan_out, fan_in] = header[`${l}.weight`]?.shape ?? [];
+    const weight = numbers(`${l}.weight`, fan_out * fan_in);
+    if (l && fan_in !== layers.at(-1).fan_out) throw new Error(`${l}.weight does not fit the layer before it`);
+    layers.push({ fan_in, fan_out, weight, bias: numbers(`${l}.bias`, fan_out) });
   }
   const name = header.__metadata__?.activation ?? "Sigmoid";
   if (!Object.hasOwn(activations, name)) throw new Error(`its activation is ${name}, which network.js does not know`);
   return { layers, activation: activations[name] };
+}
+
+function readHeader(bytes) {
+  const view = new DataView(bytes.buffer);
+  const start = bytes.length < 8 ? Infinity : 8 + Number(view.getBigUint64(0, true));
+  try {
+    if (start <= bytes.length) return { start, header: JSON.parse(new TextDecoder().decode(bytes.subarray(8, start))) };
+  } catch {} // said below
+  throw new Error("it is not a safetensors file, or only the beginning of one");
 }
 
 // pixels [rows × columns], 0 to 255 → probabilities [classes]

@@ -17,16 +17,6 @@ function bytesOf(base64) {
   return bytes;
 }
 
-// What `read` returns; an alarm if it fails.
-function sound(read) {
-  try {
-    return read();
-  } catch (error) {
-    alarm(`It can't read its network: ${error.message}.`);
-    throw error;
-  }
-}
-
 function alarm(text) {
   const place = document.getElementById("alarm");
   place.textContent = `Do not trust this page. ${text}`;
@@ -36,32 +26,59 @@ function alarm(text) {
 const predict = (pixels) => forward(network, pixels);
 
 // Takes the network from the bytes of its file: those in the page or, if it is too large for that, those that are opened.
-function useNetwork(bytes) {
-  network = sound(() => readNetwork(bytes));
+// Calls `refuse` with the reason where they are not this page's network.
+function useNetwork(bytes, refuse) {
+  try {
+    const read = readNetwork(bytes);
+    const [inputs, outputs] = [read.layers[0].fan_in, read.layers.at(-1).fan_out];
+    if (inputs !== rows * columns || outputs !== classes) {
+      throw new Error(`it has ${inputs} inputs and ${outputs} outputs, not ${rows * columns} and ${classes}`);
+    }
+    network = read;
+  } catch (error) {
+    return refuse(`The network can't be read: ${error.message}.`);
+  }
+  say("");
   fillUnits(network.layers[0]);
   window.mnist.network = network;
-  window.mnist.compared = compare(data.samples);
+  window.mnist.compared = compare(network, data.samples, refuse);
   refresh();
+}
+
+// The network of a page that has room for its own. If it is wrong, the page is.
+const useOwn = () => useNetwork(bytesOf(data.weights), (why) => alarm(`${why} Whoever changes the network must change ` +
+  "network.js too."));
+
+// What a page without its weights asks for.
+const ask = "Drop or open the model.safetensors that lies beside this page.";
+let wanted = data.weights ? "" : `This network is too large for its page. ${ask}`;
+
+async function useFile(file) {
+  say(`Reading ${file.name}…`);
+  useNetwork(new Uint8Array(await file.arrayBuffer()), (why) => {
+    network = null;
+    document.getElementById("first-layer").hidden = true;
+    wanted = `${file.name} is not this page's. ${why} ${ask}`;
+    refresh();
+  });
 }
 
 // The page's probabilities for the test images in it must be the training program's. One image at a time, so that the
 // page answers meanwhile even where the network is large.
-async function compare({ pixels, probabilities }) {
+async function compare(compared, { pixels, probabilities }, refuse) {
   const [all, size] = [bytesOf(pixels), rows * columns];
   let difference = 0;
   for (const [n, expected] of probabilities.entries()) {
     await new Promise((resolve) => setTimeout(resolve));
-    const got = predict(all.subarray(n * size, (n + 1) * size));
+    const got = forward(compared, all.subarray(n * size, (n + 1) * size));
     difference = Math.max(difference, ...got.map((value, label) => Math.abs(value - expected[label])));
   }
+  if (compared !== network) return difference; // another has been opened meanwhile
   const images = `On ${probabilities.length} test images its probabilities`;
   if (difference <= 1e-3) {
     document.getElementById("agreement").textContent = "This page computes the network by itself. " +
       `${images} are those of the training program to within ${difference.toExponential(0)}.`;
-  } else {
-    alarm(`${images} differ from the training program's by up to ${difference.toPrecision(2)}: network.js does not ` +
-      "compute the network that was trained. Whoever changes the network must change network.js too.");
-  }
+  } else refuse(`${images} differ from the training program's by up to ${difference.toPrecision(2)}.`);
   return difference;
 }
 
@@ -74,6 +91,7 @@ const drawings = [blank];
 const idle = { pointer: null };
 let position = 0; // of the current drawing
 let hand = idle; // or the stroke under way
+let turn = 0; // counts what the visitor does: a picture that is still being read when the next thing is done comes too late
 
 const current = () => drawings[position];
 const isBlank = ({ strokes }) => strokes?.length === 0;
@@ -84,6 +102,7 @@ function change(next) {
 }
 
 function go(steps) {
+  turn++;
   position = Math.min(drawings.length - 1, Math.max(0, position + steps));
   say("");
   refresh();
@@ -154,7 +173,7 @@ document.addEventListener("keydown", (event) => {
 const file = document.getElementById("file");
 document.getElementById("open").addEventListener("click", () => file.click());
 file.addEventListener("change", () => {
-  openFile(file.files);
+  openFiles([...file.files]);
   file.value = ""; // the same file again is a change again
 });
 
@@ -167,23 +186,42 @@ document.addEventListener("dragleave", () => padFrame.classList.remove("dropping
 document.addEventListener("drop", (event) => {
   event.preventDefault();
   padFrame.classList.remove("dropping");
-  openFile(event.dataTransfer.files);
+  openTransfer(event.dataTransfer);
 });
-document.addEventListener("paste", (event) => openFile(event.clipboardData.files));
+document.addEventListener("paste", (event) => openTransfer(event.clipboardData));
 
-async function openFile(files) {
-  const weights = [...files].find(({ name }) => name.endsWith(".safetensors"));
-  if (weights && !network) {
-    say("");
-    return useNetwork(new Uint8Array(await weights.arrayBuffer()));
-  }
-  const picture = [...files].find(({ type }) => type.startsWith("image/"));
-  if (!picture) return say("That is not a picture.");
-  const bitmap = await createImageBitmap(picture).catch(() => null);
-  if (!bitmap) return say("That picture can't be read.");
-  const ink = pictureInk(pixelsOf(bitmap));
-  if (ink) change({ ink });
-  else say("There is nothing on that picture.");
+function openTransfer({ files, items, types }) {
+  const isFolder = [...items].some((item) => item.webkitGetAsEntry?.()?.isDirectory);
+  if (isFolder) return say("That is a folder. Drop one picture out of it.");
+  if (!files.length) return say(types.includes("text/plain") ? "That is text, not a picture." : "There is no picture in that.");
+  openFiles([...files]);
+}
+
+async function openFiles(files) {
+  const isWeights = ({ name }) => name.endsWith(".safetensors");
+  const [weights, others] = [files.find(isWeights), files.filter((file) => !isWeights(file))];
+  if (weights && data.weights) return say("This page has its network already. Open a picture.");
+  if (weights) await useFile(weights);
+  const pictures = others.filter(({ type }) => type.startsWith("image/"));
+  const picture = pictures[0] ?? others[0];
+  if (!picture) return;
+  say("Reading the picture…");
+  const mine = ++turn;
+  const decoded = await decode(picture);
+  await new Promise((resolve) => requestAnimationFrame(() => setTimeout(resolve))); // until that has been painted
+  if (mine !== turn) return;
+  if (!decoded) return say(unreadable(picture));
+  const ink = pictureInk(pixelsOf(decoded));
+  if (!ink) return say("There is nothing on that picture.");
+  if (inkSize(ink) < smallestInk) return say("What is on that picture is too small to be read.");
+  change({ ink });
+  if (pictures.length > 1) say(`Only the first of the ${pictures.length} pictures is read.`);
+}
+
+function unreadable({ name, type }) {
+  const kind = /\b(heic|heif|tiff?)$/i.exec(type || name);
+  if (kind) return `This browser can't read ${kind[1].toUpperCase()} pictures. Save it as JPEG or PNG.`;
+  return type.startsWith("image/") ? "That picture can't be read." : "That is not a picture.";
 }
 
 // ---- Answer: what is drawn, what the network sees of it, and the probabilities, once a frame.
@@ -210,7 +248,7 @@ function refresh() {
     const drawn = ink ?? strokesInk(strokes, padPen);
     answer.pixels = drawn && prepare(drawn, rows, columns);
     answer.probabilities = drawn && network && predict(answer.pixels);
-    if (!network) say("This network is too large for its page: drop or open model.safetensors, which lies beside it.");
+    if (!network && wanted) say(wanted);
     if (!drawn && strokes.length && hand === idle) say("That is too small to be read. Draw something larger.");
     if (ink?.uneven && most(answer.probabilities ?? [1]) < 0.9) say("If this is not what you drew, crop the picture to it.");
     paintPad(current());
@@ -341,6 +379,7 @@ function fillExamples(examples) {
 // Colour says the sign, opacity the size, so that zero is the page's own colour in light and dark.
 function fillUnits({ fan_in, fan_out, weight }) {
   document.getElementById("first-layer").hidden = false;
+  document.getElementById("units").replaceChildren();
   const units = Math.min(fan_out, 128);
   const sizes = weight.subarray(0, units * fan_in).map(Math.abs);
   const limit = quantile(sizes, 0.995); // the few beyond it would leave the others pale
@@ -352,7 +391,7 @@ function fillUnits({ fan_in, fan_out, weight }) {
     document.getElementById("units").append(Object.assign(picture, { title: `Unit ${unit}` }));
   }
   const which = units < fan_out ? `the first ${units} of its ${fan_out.toLocaleString("en")}` : `its ${fan_out}`;
-  document.getElementById("units-note").append(
+  document.getElementById("units-note").replaceChildren(
     `The weights of ${which} units, laid out as the image. Ink where it is orange raises the unit, ink where it is ` +
     "blue lowers it: ",
     make("span", { className: "scale" }, `−${limit.toFixed(2)}`, make("i", {}), `+${limit.toFixed(2)}`));
@@ -373,4 +412,4 @@ fillExamples(data.examples);
 refresh();
 
 window.mnist = { data, predict, answer };
-if (data.weights) useNetwork(bytesOf(data.weights));
+if (data.weights) useOwn();

@@ -2,6 +2,24 @@
 // From a photograph or another picture to its ink: what differs from the paper, darker or lighter, whichever there is
 // more of. This file needs only drawing.js.
 
+const smallestInk = 5; // pixels: what is drawn with fewer has no shape
+
+// What a file shows, for drawImage, or null where the browser can't read it. Its type need not be known.
+async function decode(file) {
+  const isVector = (await file.slice(0, 4000).text()).includes("<svg");
+  return (isVector ? decodeVector(file) : createImageBitmap(file)).catch(() => null);
+}
+
+// SVG has no pixels of its own: it gets a thousand along its longer side.
+async function decodeVector(file) {
+  const image = new Image();
+  image.src = URL.createObjectURL(new Blob([file], { type: "image/svg+xml" }));
+  await image.decode().finally(() => URL.revokeObjectURL(image.src));
+  const scale = 1000 / Math.max(image.naturalWidth, image.naturalHeight);
+  [image.width, image.height] = [scale * image.naturalWidth, scale * image.naturalHeight];
+  return image;
+}
+
 // Halved, each pixel the mean of four, until it is small enough to work on.
 function pixelsOf(picture) {
   const halve = Math.max(picture.width, picture.height) > 1000 ? 2 : 1;
@@ -25,6 +43,12 @@ function pictureInk({ width, height, data: rgba }) {
   const full = uneven ? quantile(difference.filter((d) => sign * d > floor).map(Math.abs), 0.75) : darkest;
   const levels = difference.map((d) => Math.min(1, Math.max(0, sign * d - floor) / (full - floor)));
   return { ...thickened(withoutSpecks({ ...picture, levels })), uneven };
+}
+
+// The longer side of the ink's box.
+function inkSize({ levels, width }) {
+  const { left, top, right, bottom } = boxOf(levels, width, visible);
+  return Math.max(right - left, bottom - top);
 }
 
 // Luma (ITU-R BT.601), 0 to 1; what is transparent lies on the opposite of what is not.
