@@ -10,10 +10,11 @@ use crate::training::Trained;
 
 const PAGE: &str = include_str!("report/report.html");
 const STYLE: &str = include_str!("report/report.css");
-const SCRIPTS: [&str; 4] = [
+const SCRIPTS: [&str; 5] = [
     include_str!("report/network.js"),
     include_str!("report/drawing.js"),
     include_str!("report/picture.js"),
+    include_str!("report/sections.js"),
     include_str!("report/page.js"),
 ];
 
