@@ -45,13 +45,16 @@ function readHeader(bytes) {
 }
 
 // pixels [rows × columns], 0 to 255 → probabilities [classes]
-function forward({ layers, activation }, pixels) {
+const forward = (network, pixels) => Array.from(outputs(network, pixels).at(-1));
+
+// The same → what each layer puts out: the hidden ones activations [fan_out], the last one the probabilities.
+function outputs({ layers, activation }, pixels) {
   let x = Float64Array.from(pixels, (p) => (p - 127.5) / 255);
-  for (const layer of layers) {
+  return layers.map((layer) => {
     const z = linear(layer, x);
     x = layer === layers.at(-1) ? softmax(z) : z.map((value) => activation(value));
-  }
-  return Array.from(x);
+    return x;
+  });
 }
 
 // z = W·x + b, with W [fan_out × fan_in] row-major

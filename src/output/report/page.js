@@ -82,7 +82,7 @@ async function compare(compared, { pixels, probabilities }, refuse) {
   return difference;
 }
 
-// ---- Drawing: strokes or one picture. Each change makes a new drawing; undo and redo go back and forth among them.
+// ---- Drawing: strokes, one picture or one test image. Each change makes a new drawing; undo and redo go back and forth among them.
 
 const pad = document.getElementById("pad");
 const padPen = pad.width / 18;
@@ -224,6 +224,23 @@ function unreadable({ name, type }) {
   return type.startsWith("image/") ? "That picture can't be read." : "That is not a picture.";
 }
 
+// ---- Test images: those that the network answered for the first time with each class, and its mistakes below.
+
+function fillSamples({ pixels, probabilities }) {
+  const [all, size, answers] = [bytesOf(pixels), rows * columns, probabilities.map(argmax)];
+  const firsts = [...names.keys()].map((label) => answers.indexOf(label)).filter((index) => index >= 0);
+  for (const index of firsts.slice(0, 10)) {
+    const image = all.subarray(index * size, (index + 1) * size);
+    document.getElementById("samples").append(imageButton(image, `Test image ${index}, read as ${names[answers[index]]}`));
+  }
+}
+
+// The network reads its very pixels.
+function takeImage(pixels, name) {
+  change({ ink: { width: columns, height: rows, levels: Float32Array.from(pixels, (p) => p / 255) }, pixels, name });
+  pad.scrollIntoView({ block: "nearest" });
+}
+
 // ---- Answer: what is drawn, what the network sees of it, and the probabilities, once a frame.
 
 const mostBars = 12; // with more classes, only the likeliest are shown
@@ -244,10 +261,12 @@ function addBar() {
 function refresh() {
   frame ||= requestAnimationFrame(() => {
     frame = 0;
-    const { ink, strokes } = current();
+    const { ink, strokes, pixels } = current();
     const drawn = ink ?? strokesInk(strokes, padPen);
-    answer.pixels = drawn && prepare(drawn, rows, columns);
-    answer.probabilities = drawn && network && predict(answer.pixels);
+    answer.pixels = pixels ?? (drawn && prepare(drawn, rows, columns));
+    const layers = drawn && network && outputs(network, answer.pixels);
+    answer.probabilities = layers && Array.from(layers.at(-1));
+    lightUnits(layers?.[0]);
     if (!network && wanted) say(wanted);
     if (!drawn && strokes.length && hand === idle) say("That is too small to be read. Draw something larger.");
     if (ink?.uneven && most(answer.probabilities ?? [1]) < 0.9) say("If this is not what you drew, crop the picture to it.");
@@ -266,8 +285,16 @@ function paintPad({ strokes, ink }) {
     (pad.width - width) / 2, (pad.height - height) / 2, width, height);
 }
 
+function describe({ strokes, name }) {
+  if (!strokes) return name ?? "A picture";
+  return strokes.length ? `A drawing of ${strokes.length} stroke${strokes.length > 1 ? "s" : ""}` : "Drawing area, empty";
+}
+
 function showAnswer({ pixels, probabilities }) {
   document.getElementById("hint").hidden = !isBlank(current());
+  pad.setAttribute("aria-label", describe(current()));
+  const seen = pixels ? `The drawing in ${columns} × ${rows} pixels` : "Nothing yet";
+  document.getElementById("seen").setAttribute("aria-label", seen);
   document.getElementById("undo").setAttribute("aria-disabled", position === 0);
   document.getElementById("redo").setAttribute("aria-disabled", position === drawings.length - 1);
   document.getElementById("clear").setAttribute("aria-disabled", isBlank(current()));
@@ -299,11 +326,13 @@ const percent = (probability) => `${(probability < 1 ? Math.min(99.9, 100 * prob
 
 const longest = most(names.map((name) => name.length));
 document.body.classList.toggle("words", longest > 3);
+document.body.classList.toggle("many", bars.length > 10);
 document.body.style.setProperty("--names", `${Math.max(1.25, 0.65 * Math.min(12, longest))}rem`);
 if (!digits) {
   document.title = "mnist-mlp: draw";
   document.querySelector("h1").textContent = "Draw";
 }
+fillSamples(data.samples);
 fillList("accuracies", data.accuracies);
 fillList("config", data.config);
 fillConfusion(data.confusion);

@@ -22,14 +22,39 @@ function paintImage(canvas, width, height, colour) {
 const imageCanvas = (width, height, colour) => paintImage(document.createElement("canvas"), width, height, colour);
 const grey = (level) => [level, level, level, 255];
 
+// The name is what shows under the pointer and what a screen reader says.
+function nameCanvas(canvas, name) {
+  canvas.title = name;
+  canvas.setAttribute("role", "img");
+  canvas.setAttribute("aria-label", name);
+  return canvas;
+}
+
+// Of an image's pixels [rows × columns], 0 to 255.
+const imagePicture = (pixels, name) => nameCanvas(imageCanvas(columns, rows, (i) => grey(pixels[i])), name);
+
+// A click on it puts the image on the pad.
+function imageButton(pixels, name) {
+  const button = make("button", { type: "button", className: "image" }, imagePicture(pixels, name));
+  button.addEventListener("click", () => takeImage(pixels, name));
+  return button;
+}
+
 // ---- The sections, in the page's order.
 
 function fillList(id, pairs) {
   const list = document.getElementById(id);
   for (const [label, text] of pairs) {
     const className = text.length > 40 ? "long" : "";
-    list.append(make("div", { className }, make("dt", {}, label), make("dd", {}, text)));
+    list.append(make("div", { className }, make("dt", {}, label), make("dd", {}, plain(text))));
   }
+}
+
+// The words for what Rust writes as `None`, `[128, 64]`, `Some(Deformation { scale: 0.1 })` or `CrossEntropy`.
+function plain(text) {
+  const word = { "[]": "none", None: "none", false: "no", true: "yes" }[text];
+  return word ?? text.replace(/^Some\((\w+ \{ )?(.*?)( \})?\)$/, "$2").replace(/^\[(.*)\]$/, "$1").replaceAll('"', "")
+    .replace(/^[A-Z]\w+$/, (name) => name.replace(/[A-Z](?=[a-z])/g, (letter, i) => (i ? ` ${letter.toLowerCase()}` : letter)));
 }
 
 function fillConfusion(confusion) {
@@ -64,23 +89,20 @@ function fillConfusion(confusion) {
 function fillMistakes(mistakes) {
   if (!mistakes.length) document.getElementById("mistakes").append(make("p", {}, "It made none."));
   for (const { index, truth, prediction, probability, pixels } of mistakes) {
-    const levels = bytesOf(pixels);
-    const picture = imageCanvas(columns, rows, (i) => grey(levels[i]));
-    picture.setAttribute("role", "img");
-    picture.setAttribute("aria-label", `Test image ${index}`);
+    const name = `Test image ${index}, ${names[truth]} taken for ${names[prediction]}`;
     const caption = make("figcaption", {}, make("b", {}, names[truth]), " taken for ", make("b", {}, names[prediction]),
       make("small", {}, percent(probability)));
-    document.getElementById("mistakes").append(make("figure", { title: `Test image ${index}` }, picture, caption));
+    document.getElementById("mistakes").append(make("figure", {}, imageButton(bytesOf(pixels), name), caption));
   }
 }
 
 function fillExamples(examples) {
   document.getElementById("deformed").hidden = !examples.length;
-  for (const row of examples) {
-    const pictures = row.map(bytesOf).map((levels) => imageCanvas(columns, rows, (i) => grey(levels[i])));
-    pictures.forEach((picture, epoch) => (picture.title = epoch ? `in epoch ${epoch}` : "as it is"));
+  examples.forEach((row, n) => {
+    const name = (epoch) => `Training image ${n} ${epoch ? `in epoch ${epoch}` : "as it is"}`;
+    const pictures = row.map((pixels, epoch) => imagePicture(bytesOf(pixels), name(epoch)));
     document.getElementById("examples").append(make("div", {}, ...pictures));
-  }
+  });
 }
 
 // Colour says the sign, opacity the size, so that zero is the page's own colour in light and dark.
@@ -95,11 +117,22 @@ function fillUnits({ fan_in, fan_out, weight }) {
       const value = weight[unit * fan_in + i];
       return [...(value < 0 ? [50, 125, 220] : [238, 122, 30]), (255 * Math.abs(value)) / limit];
     });
-    document.getElementById("units").append(Object.assign(picture, { title: `Unit ${unit}` }));
+    document.getElementById("units").append(picture);
   }
   const which = units < fan_out ? `the first ${units} of its ${fan_out.toLocaleString("en")}` : `its ${fan_out}`;
   document.getElementById("units-note").replaceChildren(
     `The weights of ${which} units, laid out as the image. Ink where it is orange raises the unit, ink where it is ` +
-    "blue lowers it: ",
+    "blue lowers it. The units that the drawing raises light up. ",
     make("span", { className: "scale" }, `−${limit.toFixed(2)}`, make("i", {}), `+${limit.toFixed(2)}`));
+}
+
+// Each unit's activation as a share of the highest one shown; where nothing is drawn, all are shown alike.
+function lightUnits(activations) {
+  const units = document.getElementById("units");
+  units.classList.toggle("lit", Boolean(activations));
+  const highest = activations && Math.max(1e-9, most(activations.subarray(0, units.children.length)));
+  [...units.children].forEach((picture, unit) => {
+    picture.style.setProperty("--lit", activations ? Math.max(0, activations[unit]) / highest : 0);
+    nameCanvas(picture, activations ? `Unit ${unit}: ${activations[unit].toFixed(2)}` : `Unit ${unit}`);
+  });
 }
