@@ -1,5 +1,6 @@
 //! Files that are written whole or not at all.
 
+pub mod doubt;
 pub mod history;
 pub mod json;
 pub mod plot;

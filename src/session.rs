@@ -91,7 +91,7 @@ pub fn save(config: &Config, data: &Data, trained: &Trained) -> Result<String> {
     let deformer = |strengths| Deformer::new(strengths, config.seed, Kernel::best(), images.rows, images.columns);
     let deformer = config.deformation.map(deformer).transpose()?;
     let examples = deformer.map_or(vec![], |mut deformer| deformer.examples(images));
-    let report = report::html(config, &accuracies, &curves, &weights, &data.test, &examples, trained);
+    let report = report::html(config, &accuracies, &curves, &weights, data, &examples, trained);
     let history = history::csv(&trained.history);
     let path = |name| config.output.join(name);
     output::write(&[

@@ -3,17 +3,20 @@
 //! The page lies in `report/`; here it gets its style, its scripts and its data, as JSON that the scripts read.
 
 use crate::config::Config;
-use crate::data::Dataset;
+use crate::data::{Data, Dataset};
 use crate::network::{argmax, confusion};
+use crate::output::doubt::Likeness;
 use crate::output::json::quote;
 use crate::training::Trained;
 
 const PAGE: &str = include_str!("report/report.html");
 const STYLE: &str = include_str!("report/report.css");
-const SCRIPTS: [&str; 5] = [
+const SCRIPTS: [&str; 7] = [
     include_str!("report/network.js"),
     include_str!("report/drawing.js"),
     include_str!("report/picture.js"),
+    include_str!("report/doubt.js"),
+    include_str!("report/several.js"),
     include_str!("report/sections.js"),
     include_str!("report/page.js"),
 ];
@@ -29,21 +32,22 @@ const MOST_BYTES: usize = 500_000;
 const MOST_DATA: usize = 2_900_000;
 
 /// The page of a run of `config` with these `accuracies`, names and texts. It has the accuracy `curves`, as SVG, the bytes
-/// of the `weights` file if they fit, from which it reads the network, what the `trained` network makes of the `test` images,
+/// of the `weights` file if they fit, from which it reads the network, what the `trained` network makes of the test images
+/// of `data`, what its training images look like,
 /// and training images as [`Deformer::examples`](crate::data::deformation::Deformer::examples) has them, or none.
 pub fn html(
     config: &Config,
     accuracies: &[(&str, String)],
     curves: &str,
     weights: &[u8],
-    test: &Dataset,
+    data: &Data,
     examples: &[Vec<Vec<u8>>],
     trained: &Trained,
 ) -> String {
     let pairs = |pairs: &[(&str, String)]| {
         array(pairs.iter().map(|(name, text)| format!("[{},{}]", quote(&name.replace('_', " ")), quote(text))))
     };
-    let (Dataset { images, labels }, probabilities) = (test, &trained.test_probabilities);
+    let (Dataset { images, labels }, probabilities) = (&data.test, &trained.test_probabilities);
     let probability = |i: usize| probabilities.row(i)[usize::from(argmax(probabilities.row(i)))];
     let mut mistakes: Vec<usize> = (0..labels.len()).filter(|&i| argmax(probabilities.row(i)) != labels[i]).collect();
     mistakes.sort_by(|&a, &b| probability(b).total_cmp(&probability(a)));
@@ -71,12 +75,22 @@ pub fn html(
         ("samples", format!(r#"{{"pixels":"{pixels}","probabilities":{samples}}}"#)),
         ("examples", array(examples.iter().map(|row| array(row.iter().map(|image| quote(&base64(image))))))),
     ];
+    if let Some(likeness) = Likeness::new(&data.train, &trained.network) {
+        members.push(("likeness", likeness_json(&likeness)));
+    }
     let room = MOST_DATA.saturating_sub(members.iter().map(|(_, value)| value.len()).sum());
     let fits = weights.len().div_ceil(3) * 4 <= room;
     members.push(("weights", quote(&base64(if fits { weights } else { b"" }))));
     let data: Vec<String> = members.iter().map(|(name, value)| format!("\"{name}\":{value}")).collect();
     // No `<` of a text may end the script element.
     fill(curves, &format!("{{{}}}", data.join(",")).replace('<', "\\u003c"))
+}
+
+/// The floats as base64 of their bytes, little-endian.
+fn likeness_json(Likeness { grid, scales, limit, means, factors }: &Likeness) -> String {
+    let floats = |numbers: &[f32]| base64(&numbers.iter().flat_map(|x| x.to_le_bytes()).collect::<Vec<u8>>());
+    let (means, factors) = (floats(means), floats(factors));
+    format!(r#"{{"grid":{grid:?},"scales":{scales:?},"limit":{limit},"means":"{means}","factors":"{factors}"}}"#)
 }
 
 /// The page with its parts in their places.

@@ -211,7 +211,7 @@ async function openFiles(files) {
   await new Promise((resolve) => requestAnimationFrame(() => setTimeout(resolve))); // until that has been painted
   if (mine !== turn) return;
   if (!decoded) return say(unreadable(picture));
-  const ink = pictureInk(pixelsOf(decoded));
+  const ink = pictureInk(pixelsOf(decoded), digits);
   if (!ink) return say("There is nothing on that picture.");
   if (inkSize(ink) < smallestInk) return say("What is on that picture is too small to be read.");
   change({ ink });
@@ -244,7 +244,8 @@ function takeImage(pixels, name) {
 // ---- Answer: what is drawn, what the network sees of it, and the probabilities, once a frame.
 
 const mostBars = 12; // with more classes, only the likeliest are shown
-const answer = { pixels: null, probabilities: null };
+const answer = { pixels: null, probabilities: null, readings: [] };
+const isUnlike = readDoubt(data.likeness, data, bytesOf);
 const bars = names.slice(0, mostBars).map(addBar);
 let frame = 0;
 let pause = 0;
@@ -262,17 +263,44 @@ function refresh() {
   frame ||= requestAnimationFrame(() => {
     frame = 0;
     const { ink, strokes, pixels } = current();
-    const drawn = ink ?? strokesInk(strokes, padPen);
-    answer.pixels = pixels ?? (drawn && prepare(drawn, rows, columns));
-    const layers = drawn && network && outputs(network, answer.pixels);
-    answer.probabilities = layers && Array.from(layers.at(-1));
-    lightUnits(layers?.[0]);
+    const images = pixels ? [pixels] : pieces(current()).map((piece) => prepare(piece, rows, columns));
+    answer.readings = network ? images.map(readImage) : [];
+    // Of several, the probabilities are the least sure one's.
+    const worst = answer.readings.toSorted((a, b) => a.probability - b.probability)[0];
+    answer.pixels = worst?.pixels ?? images[0] ?? null;
+    answer.probabilities = worst?.probabilities ?? null;
+    lightUnits(worst?.hidden);
     if (!network && wanted) say(wanted);
-    if (!drawn && strokes.length && hand === idle) say("That is too small to be read. Draw something larger.");
+    if (!images.length && strokes.length && hand === idle) say("That is too small to be read. Draw something larger.");
     if (ink?.uneven && most(answer.probabilities ?? [1]) < 0.9) say("If this is not what you drew, crop the picture to it.");
     paintPad(current());
-    showAnswer(answer);
+    showAnswer(answer, images);
   });
+}
+
+// What is drawn as inks: one for each digit, left to right; none where it is too small.
+function pieces({ ink, strokes }) {
+  if (ink) return ink.parts ?? [ink];
+  const inks = (digits ? strokesApart(strokes, padPen, pad.width) : [strokes]).map((part) => strokesInk(part, padPen));
+  return inks.includes(null) ? [strokesInk(strokes, padPen)].filter(Boolean) : inks;
+}
+
+function readImage(pixels) {
+  const layers = outputs(network, pixels);
+  const probabilities = Array.from(layers.at(-1));
+  const label = argmax(probabilities);
+  const [probability, unlike] = [probabilities[label], isUnlike(pixels, label, probabilities[label])];
+  return { pixels, probabilities, label, probability, unlike, unsure: unlike || probability < 0.5, hidden: layers[0] };
+}
+
+// The answer's text and what is said beside it: its probability, or why it is in doubt.
+function shownOf(readings) {
+  if (!readings.length) return [];
+  const text = readings.map(({ label, unsure }) => names[label] + (unsure ? "?" : "")).join("");
+  const [unlike, unsure] = [readings.some((reading) => reading.unlike), readings.some((reading) => reading.unsure)];
+  if (unlike) return [text, `unlike the ${digits ? "digits" : "images"} that it was trained on`];
+  const probability = percent(least(readings.map((reading) => reading.probability)));
+  return [text, unsure ? `only ${probability}` : readings.length > 1 ? `each at least ${probability}` : probability];
 }
 
 function paintPad({ strokes, ink }) {
@@ -290,15 +318,19 @@ function describe({ strokes, name }) {
   return strokes.length ? `A drawing of ${strokes.length} stroke${strokes.length > 1 ? "s" : ""}` : "Drawing area, empty";
 }
 
-function showAnswer({ pixels, probabilities }) {
+function showAnswer({ probabilities, readings }, images) {
   document.getElementById("hint").hidden = !isBlank(current());
   pad.setAttribute("aria-label", describe(current()));
-  const seen = pixels ? `The drawing in ${columns} × ${rows} pixels` : "Nothing yet";
+  const seen = images.length ? `The drawing in ${columns} × ${rows} pixels` : "Nothing yet";
   document.getElementById("seen").setAttribute("aria-label", seen);
   document.getElementById("undo").setAttribute("aria-disabled", position === 0);
   document.getElementById("redo").setAttribute("aria-disabled", position === drawings.length - 1);
   document.getElementById("clear").setAttribute("aria-disabled", isBlank(current()));
-  paintImage(document.getElementById("seen"), columns, rows, (i) => grey(pixels ? pixels[i] : 0));
+  const across = columns * Math.max(1, images.length);
+  paintImage(document.getElementById("seen"), across, rows, (i) => {
+    const [x, y] = placeOf(i, across);
+    return grey(images.length ? images[Math.floor(x / columns)][y * columns + (x % columns)] : 0);
+  });
   const first = probabilities && argmax(probabilities);
   const labels = [...names.keys()];
   if (classes > mostBars && probabilities) labels.sort((a, b) => probabilities[b] - probabilities[a]);
@@ -309,7 +341,8 @@ function showAnswer({ pixels, probabilities }) {
     bar.style.transform = `scaleX(${probability})`;
     text.textContent = probabilities ? percent(probability) : "";
   });
-  const shown = probabilities ? [names[first], percent(probabilities[first])] : [];
+  const shown = shownOf(readings);
+  document.querySelector(".answer").classList.toggle("unsure", readings.some(({ unsure }) => unsure));
   document.getElementById("reading").replaceChildren(...shown.map((text) => make("span", {}, text)));
   clearTimeout(pause); // said once the hand rests, not at every move of it
   pause = setTimeout(() => (document.getElementById("spoken").textContent = shown.join(", ")), 400);
@@ -339,6 +372,11 @@ fillConfusion(data.confusion);
 fillMistakes(data.mistakes);
 fillExamples(data.examples);
 refresh();
+
+if (data.likeness) {
+  document.getElementById("likeness").textContent = "What is less like its class than all but 1 in 100 training images " +
+    `that were kept aside is called unlike those it was trained on. Much that is no ${digits ? "digit" : "such image"} is not.`;
+}
 
 window.mnist = { data, predict, answer };
 if (data.weights) useOwn();

@@ -1,6 +1,7 @@
 "use strict";
 // From a photograph or another picture to its ink: what differs from the paper, darker or lighter, whichever there is
-// more of. This file needs only drawing.js.
+// more of. This file needs only drawing.js
+// and several.js.
 
 const smallestInk = 5; // pixels: what is drawn with fewer has no shape
 
@@ -29,8 +30,8 @@ function pixelsOf(picture) {
   return halve === 1 ? context.getImageData(0, 0, width, height) : pixelsOf(context.canvas);
 }
 
-// ImageData → ink, or null where there is none
-function pictureInk({ width, height, data: rgba }) {
+// ImageData → ink, or null where there is none. With `several`, parts that stand apart are inks of their own, in `parts`.
+function pictureInk({ width, height, data: rgba }, several) {
   const picture = paperOf({ width, height, luma: brightness(rgba) });
   const { difference, uneven } = withoutPaper(picture);
   const energy = (sign) => total(difference.map((d) => Math.max(0, sign * d) ** 2));
@@ -42,7 +43,9 @@ function pictureInk({ width, height, data: rgba }) {
   const floor = uneven ? 0.4 * darkest : 0;
   const full = uneven ? quantile(difference.filter((d) => sign * d > floor).map(Math.abs), 0.75) : darkest;
   const levels = difference.map((d) => Math.min(1, Math.max(0, sign * d - floor) / (full - floor)));
-  return { ...thickened(withoutSpecks({ ...picture, levels })), uneven };
+  const ink = withoutSpecks({ ...picture, levels });
+  const parts = (several ? inkApart(ink) : [ink]).map(thickened); // one by one: a pen is as thick as its digit is high
+  return parts.length > 1 ? { ...ink, uneven, parts } : { ...parts[0], uneven };
 }
 
 // The longer side of the ink's box.

@@ -33,9 +33,14 @@ fn untrained(widths: &[usize], test: &Dataset, seed: u64) -> Trained {
     Trained { network, history: vec![], train_accuracy: 0.5, test_probabilities }
 }
 
+/// The images for both training and testing.
+fn both(images: &Dataset) -> Data {
+    Data { train: images.clone(), test: images.clone() }
+}
+
 /// The page of a run, without what only one test is about.
 fn page(test: &Dataset, trained: &Trained) -> String {
-    report::html(&Config::default(), &[], "", b"weights", test, &[], trained)
+    report::html(&Config::default(), &[], "", b"weights", &both(test), &[], trained)
 }
 
 /// The JSON text in a page.
@@ -102,7 +107,7 @@ fn no_text_of_a_run_changes_the_page_around_it() {
     let config = Config { output: evil.into(), class_names: vec![evil, "b", "c"], ..Config::default() };
     let curves = "<svg><!--DATA--></svg>"; // looks like a place to fill, and is none
     let (accuracies, examples) = ([(evil, "0.5 ± 0.1".into())], [vec![vec![1, 2], vec![3, 4]], vec![vec![5], vec![6]]]);
-    let html = report::html(&config, &accuracies, curves, b"weights", &test, &examples, &trained);
+    let html = report::html(&config, &accuracies, curves, b"weights", &both(&test), &examples, &trained);
     let plain = page(&test, &trained);
     let data = json::parse(embedded(&html)).unwrap();
     assert!(pairs(member(&data, "config")).contains(&("learning rate", "0.02")));
@@ -113,7 +118,7 @@ fn no_text_of_a_run_changes_the_page_around_it() {
     let around = html.replace(embedded(&html), "").replace(curves, "");
     assert_eq!(around, plain.replace(embedded(&plain), ""));
     assert!(!embedded(&html).contains('<') && !plain.contains("<!--DATA-->") && !plain.contains("<!--SCRIPTS-->"));
-    assert_eq!((plain.matches("</script>").count(), plain.matches("</style>").count()), (4, 1));
+    assert_eq!((plain.matches("</script>").count(), plain.matches("</style>").count()), (8, 1));
 }
 
 /// Whether the page's data says what the network and the test images say.
@@ -179,7 +184,7 @@ fn the_page_stays_small_whatever_the_images_and_classes() {
         // With the most weights that it takes and with one more, which it leaves out.
         let most = (3_000_000 - 100_000 - embedded(&html).len()) / 4 * 3;
         let [most, more] = [most, most + 400]
-            .map(|count| report::html(&Config::default(), &[], "", &vec![7; count], &test, &[], &trained));
+            .map(|count| report::html(&Config::default(), &[], "", &vec![7; count], &both(&test), &[], &trained));
         assert!((2_850_000..2_960_000).contains(&most.len()), "{} bytes", most.len());
         assert!(embedded(&more).ends_with(r#""weights":""}"#) && more.len() < bound);
     }
