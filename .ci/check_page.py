@@ -5,7 +5,7 @@ python check_page.py REPORT.html [SCREENSHOTS]
 Needs the PyPI package selenium and Debian's chromium and chromium-driver. Prints one line a check and ends with exit
 code 1 at the first that fails. SCREENSHOTS is a folder for pictures of the page, light and dark, wide and narrow.
 """
-import base64, contextlib, json, math, pathlib, random, shutil, struct, sys, tempfile, zlib
+import base64, contextlib, json, math, pathlib, random, re, shutil, struct, subprocess, sys, tempfile, zlib
 from selenium import webdriver
 from selenium.common.exceptions import WebDriverException
 from selenium.webdriver.common.action_chains import ActionChains
@@ -45,6 +45,13 @@ def main(report, screenshots):
             check_pictures(page)
             check_files(page)
             check_sections(page, screenshots and pathlib.Path(screenshots))
+            check_test_images(page)
+            check_first_layer(page)
+            check_names(page)
+            check_screens(page)
+            check_high_contrast(page)
+            check_paper(page)
+            check_no_scripts(page)
             check_quiet(page)
             check_large_network(page)
             check_other_networks(page, screenshots and pathlib.Path(screenshots))
@@ -380,6 +387,169 @@ def check_sections(page, screenshots):
         found = count(selector)
         check(f"{what} shown: {expected}", found == expected, found if found != expected else "")
     look(page, "report", screenshots)
+
+
+def check_test_images(page):
+    page.click("clear")
+    samples = page.driver.find_elements(By.CSS_SELECTOR, "#samples button")
+    check("there is a row of test images", 1 < len(samples) <= 10, len(samples))
+    for sample in samples:
+        sample.click()
+        page.wait()
+        name = page.run("return pad.getAttribute('aria-label')")
+        best, probability, seen = page.answer()
+        index = int(name.split(",")[0].split()[-1])
+        expected = page.data["samples"]["probabilities"][index]
+        check(f"a click shows {name}", bytes(seen) == page.samples[index] and name.endswith(f"as {best}") and
+              abs(probability - max(expected)) < 1e-3, f"{best}, {probability}")
+    page.click("undo")
+    check("undo brings back the one before", page.answer()[2] != seen)
+    if page.data["mistakes"]:
+        mistake = page.data["mistakes"][0]
+        page.driver.find_element(By.CSS_SELECTOR, "#mistakes button").send_keys(Keys.ENTER)
+        page.wait()
+        best, probability, seen = page.answer()
+        check("a mistake chosen from the keyboard is on the pad, with the same answer", best == mistake["prediction"] and
+              abs(probability - mistake["probability"]) < 1e-3, f"{best}, {probability}")
+        check("and the pad is in view", in_view(page, "#pad", "#reading"), in_view(page))
+    page.click("clear")
+
+
+def check_first_layer(page):
+    lit = lambda: page.run("""const units = document.getElementById("units");
+        return units.classList.contains("lit") && [...units.children].map((unit) => +unit.style.getPropertyValue("--lit"))""")
+    check("no unit is lit where nothing is drawn", not lit())
+    page.stroke(ZERO[0], BIG)
+    zero = lit()
+    check("a drawing lights up some units", zero and max(zero) == 1 and min(zero) < 0.5, zero and f"{sum(zero):.1f}")
+    page.draw(ONE, BIG)
+    check("another one others", apart(lit(), zero) > 0.02)
+
+
+def check_names(page):
+    """What a screen reader says, and that it can reach what it should."""
+    label = lambda element: page.run("return document.getElementById(arguments[0]).getAttribute('aria-label')", element)
+    page.click("clear")
+    names = [(label("pad"), label("seen"))]
+    for points in FOUR:
+        page.stroke(points, BIG)
+        names.append((label("pad"), label("seen")))
+    page.open(ZERO_SVG, "zero.svg", "drop")
+    names.append((label("pad"), label("seen")))
+    seen = f"The drawing in {page.data['columns']} × {page.data['rows']} pixels"
+    check("pad and prepared image say what they show", names == [
+        ("Drawing area, empty", "Nothing yet"), ("A drawing of 1 stroke", seen), ("A drawing of 2 strokes", seen),
+        ("A picture", seen)], names)
+    for what, selector in (("unit", "#units canvas"), ("deformed image", "#examples canvas"),
+                           ("mistake", "#mistakes canvas"), ("test image", "#samples canvas")):
+        labels = page.run("""return [...document.querySelectorAll(arguments[0])].map((canvas) =>
+            canvas.getAttribute("role") === "img" && canvas.getAttribute("aria-label"))""", selector)
+        check(f"each {what} has a name of its own", all(labels) and len(set(labels)) == len(labels), labels[:1])
+    check("the matrix has a caption", page.run("return document.querySelector('table').caption.textContent.length > 9"))
+    unreachable = page.run("""return [...document.querySelectorAll("body *")].filter((element) =>
+        /auto|scroll/.test(getComputedStyle(element).overflowX) && element.tabIndex < 0).map(({ id }) => id)""")
+    check("what scrolls can be scrolled from the keyboard", not unreachable, unreachable or "")
+    text = page.run("return document.body.innerText")
+    rust = [word for word in ("Some(", "None", "{", "[", "CrossEntropy", '"') if word in text]
+    check("no text is written as in Rust", not rust, rust or "")
+
+
+def check_screens(page):
+    """Pad and answer fit into one window, beside the pad a finger scrolls, and nothing moves as one draws."""
+    for width, height in ((320, 568), (390, 844), (568, 320), (667, 375), (1200, 1000)):
+        screen(page, width, height)
+        page.click("clear")
+        places = lambda: page.run("""return ["#pad", "#undo", "#bars", "#units", "footer"].map((selector) =>
+            Math.round(scrollY + document.querySelector(selector).getBoundingClientRect().top))""")
+        empty = places()
+        page.draw(ONE, BIG)
+        page.run("scrollTo(0, 0)")
+        seen, drawn = in_view(page, "#pad", "#reading", "#undo", "#bars li:last-child"), places()
+        check(f"at {width} × {height} pad and answer are in view", seen, in_view(page))
+        page.run("say('That is a message which is as long as the longest that there are. Draw something larger.')")
+        check("and nothing moves as one draws", empty == drawn == places(), f"{empty} {drawn} {places()}")
+        x, y = page.run("const { x, bottom } = document.getElementById('bars').getBoundingClientRect(); return [x, bottom]")
+        for kind, moved in (("touchStart", 0), *(("touchMove", 15 * step) for step in range(1, 6)), ("touchEnd", None)):
+            page.driver.execute_cdp_cmd("Input.dispatchTouchEvent", {
+                "type": kind, "touchPoints": [] if moved is None else [{"x": x + 20, "y": y - 5 - moved}]})
+        page.wait()
+        scrolled = page.run("return scrollY")
+        check("and a finger beside the pad scrolls", scrolled > 20, scrolled)
+    screen(page)
+
+
+def screen(page, width=0, height=0):
+    """The size of the window; without numbers the browser's own."""
+    if width:
+        page.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", {
+            "width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 700})
+    else:
+        page.driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+    page.run("scrollTo(0, 0)")
+    page.wait()
+
+
+def in_view(page, *selectors):
+    """Whether all of each is within the window; without selectors, where pad and bars begin and end, and the window."""
+    edges = lambda selector: page.run("""const { top, bottom } = document.querySelector(arguments[0]).getBoundingClientRect();
+        return [Math.round(top), Math.round(bottom)]""", selector)
+    height = page.run("return document.documentElement.clientHeight")
+    if not selectors:
+        return f"pad {edges('#pad')}, bars {edges('#bars')}, window {height}"
+    return all(0 <= top <= bottom <= height for top, bottom in map(edges, selectors))
+
+
+def media(page, **features):
+    page.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [
+        {"name": name.replace("_", "-"), "value": value} for name, value in features.items()]})
+    page.wait()
+
+
+def check_high_contrast(page):
+    page.draw(ZERO, BIG)
+    for scheme in ("light", "dark"):
+        media(page, forced_colors="active", prefers_color_scheme=scheme)
+        for what, one, other in (("bars", ".best .bar", ".best .track"), ("pad and stroke", "#pad", "rgb(255, 255, 255)"),
+                                 ("right answers", "td.right", "td.none"), ("wrong answers", "td.wrong", "td.none")):
+            # A shade of the background alone is none, so what is transparent does not count.
+            colours = [re.findall(r"[\d.]+", name if "(" in name else page.run(
+                "return getComputedStyle(document.querySelector(arguments[0])).backgroundColor", name))[:3]
+                       for name in (one, other)]
+            check(f"{what} can be told in high contrast, {scheme}", colours[0] != colours[1], colours[0])
+    media(page)
+
+
+def check_paper(page):
+    """Prints the page without backgrounds, from a dark screen: its first page has the answer and the run, dark on white."""
+    best = page.draw(ZERO, BIG)[0]
+    media(page, prefers_color_scheme="dark")
+    pdf = page.driver.execute_cdp_cmd("Page.printToPDF", {"paperWidth": 8.27, "paperHeight": 11.69})["data"]
+    media(page)
+    convert = lambda *command: subprocess.run(command, input=base64.b64decode(pdf), check=True, capture_output=True).stdout
+    text = convert("pdftotext", "-l", "1", "-", "-").decode()
+    wanted = [str(best), "The run", page.data["accuracies"][0][1], "Confusion matrix"]
+    check("the first page of a print has the answer and the run", all(word in text for word in wanted), wanted)
+    kind, size, _, pixels = convert("pdftoppm", "-r", "50", "-l", "1", "-").split(b"\n", 3)
+    width, height = map(int, size.split())
+    colours = [pixels[i:i + 3] for i in range(0, len(pixels), 3)]
+    upper = [colours[y * width + x] for y in range(height // 4) for x in range(width // 3)]
+    near = lambda colour, *wanted: all(abs(a - b) < 25 for a, b in zip(colour, wanted, strict=True))
+    count = lambda place, *wanted: sum(near(colour, *wanted) for colour in place)
+    for what, found, least in (("the drawing", count(upper, 20, 20, 20), 300), ("the bar", count(colours, 10, 98, 196), 500),
+                               ("the matrix's right answers", count(colours, 157, 192, 231), 300)):
+        check(f"{what} is on it", found > least, f"{found} pixels")
+
+
+def check_no_scripts(page):
+    page.driver.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": True})
+    page.driver.get(page.file.as_uri())
+    text = page.driver.find_element(By.TAG_NAME, "body").text
+    dead = [element.tag_name for element in page.driver.find_elements(By.CSS_SELECTOR, "canvas, button, section, h2")
+            if element.is_displayed() and not element.find_elements(By.CSS_SELECTOR, "svg")]
+    curves = page.driver.find_element(By.CSS_SELECTOR, "svg").is_displayed()
+    check("without JavaScript there are the curves, and nothing dead", curves and "JavaScript" in text and dead == ["h2"], dead)
+    page.driver.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})
+    page.__init__(page.driver, page.file, page.scratch)
 
 
 def look(page, name, screenshots):

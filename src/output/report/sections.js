@@ -133,6 +133,6 @@ function lightUnits(activations) {
   const highest = activations && Math.max(1e-9, most(activations.subarray(0, units.children.length)));
   [...units.children].forEach((picture, unit) => {
     picture.style.setProperty("--lit", activations ? Math.max(0, activations[unit]) / highest : 0);
-    nameCanvas(picture, activations ? `Unit ${unit}: ${activations[unit].toFixed(2)}` : `Unit ${unit}`);
+    nameCanvas(picture, activations ? `Unit ${unit}: ${activations[unit].toFixed(2).replace("-", "−")}` : `Unit ${unit}`);
   });
 }
