@@ -23,6 +23,21 @@ ONE = [[(0.56, 0), (0.50, 0.5), (0.44, 1)]]
 ZERO = [[(0.5 + 0.32 * math.sin(t * math.pi / 12), 0.5 - 0.5 * math.cos(t * math.pi / 12)) for t in range(25)]]
 FOUR = [[(0.3, 0), (0.2, 0.5), (0.75, 0.5)], [(0.65, 0.1), (0.6, 1)]]
 SEVEN = [(0.2, 0.2), (0.4, 0.2), (0.6, 0.2), (0.7, 0.2), (0.65, 0.35), (0.55, 0.6), (0.5, 0.8)]
+TWO = [[(0.15, 0.25), (0.25, 0.08), (0.5, 0), (0.75, 0.1), (0.78, 0.3), (0.6, 0.55), (0.35, 0.8), (0.12, 1), (0.5, 0.98),
+        (0.85, 1)]]
+EIGHT = [[(0.5 + 0.28 * math.sin(t * math.pi / 6), 0.5 - 0.5 * math.cos(t * math.pi / 12)) for t in range(25)]]
+# A 5 whose bar is drawn for itself, and touches nothing.
+FIVE = [[(0.25, 0.08), (0.22, 0.45), (0.4, 0.38), (0.62, 0.42), (0.75, 0.62), (0.7, 0.85), (0.5, 1), (0.28, 0.98), (0.1, 0.88)],
+        [(0.5, 0.02), (0.68, 0.01), (0.85, 0)]]
+# What is no digit.
+NO_DIGITS = {
+    "a hatching": [[(n / 8, n % 2) for n in range(9)]],
+    "a grid": [[(x, 0), (x, 1)] for x in (0.3, 0.7)] + [[(0, y), (1, y)] for y in (0.3, 0.7)],
+    "a spiral": [[(0.5 + t / 120 * math.cos(t / 3), 0.5 + t / 120 * math.sin(t / 3)) for t in range(61)]],
+    "a star": [[(0.5 + 0.5 * math.sin(0.8 * math.pi * n), 0.5 - 0.5 * math.cos(0.8 * math.pi * n)) for n in range(6)]],
+    "a face": [[(0.5 + 0.5 * math.sin(t * math.pi / 12), 0.5 - 0.5 * math.cos(t * math.pi / 12)) for t in range(25)],
+               [(0.33, 0.3), (0.33, 0.4)], [(0.67, 0.3), (0.67, 0.4)], [(0.25, 0.6), (0.4, 0.75), (0.6, 0.75), (0.75, 0.6)]],
+}
 # Where on the pad, as left, top, side.
 BIG, CORNER, OTHER_CORNER = (0.1, 0.1, 0.8), (0.03, 0.03, 0.2), (0.74, 0.76, 0.2)
 
@@ -44,6 +59,8 @@ def main(report, screenshots):
             check_hands(page)
             check_pictures(page)
             check_files(page)
+            check_doubt(page)
+            check_several(page)
             check_sections(page, screenshots and pathlib.Path(screenshots))
             check_test_images(page)
             check_first_layer(page)
@@ -54,6 +71,7 @@ def main(report, screenshots):
             check_no_scripts(page)
             check_quiet(page)
             check_large_network(page)
+            check_unsure(page)
             check_other_networks(page, screenshots and pathlib.Path(screenshots))
         except WebDriverException as error:
             check("the browser could do the next step", False, error.msg.splitlines()[0])
@@ -369,6 +387,61 @@ def check_files(page):
     page.driver.execute_async_script("setTimeout(arguments[0], 500)")
     said = page.text("message")
     check("of two pictures it says that one is left out", page.answer()[0] == 7 and "first of the 2" in said, said)
+    page.click("clear")
+
+
+def check_doubt(page):
+    size = lambda: float(page.run("return getComputedStyle(document.querySelector('#reading span')).fontSize")[:-2])
+    page.draw(ZERO, BIG)
+    sure, text = size(), page.text("reading")
+    check("a 0 is not in doubt", "?" not in text and text.endswith("%"), text)
+    for name, strokes in NO_DIGITS.items():
+        page.draw(strokes, BIG)
+        text = page.text("reading")
+        check(f"{name} is in doubt, and looks so", "?unlike" in text and "%" not in text and size() < 0.6 * sure, text)
+    doubted = sum(page.run("return arguments[0].map((pixels) => readImage(Uint8Array.from(pixels)).unlike)",
+                           [list(pixels) for pixels in page.samples]))
+    check("of 100 test images no more than 3 are", doubted <= 0.03 * len(page.samples), f"{doubted} of {len(page.samples)}")
+
+
+def check_unsure(page):
+    size = "return parseFloat(getComputedStyle(document.querySelector('#reading span')).fontSize)"
+    older = page.with_data("older", likeness=None)
+    older.draw(NO_DIGITS["a grid"], BIG)
+    check("where nothing was left to doubt by, nothing is", "unlike" not in older.text("reading"), older.text("reading"))
+    older.draw(ZERO, BIG)
+    sure = older.run(size)
+    weights = base64.b64decode(older.run("return data.weights"))
+    start = 8 + struct.unpack("<Q", weights[:8])[0]
+    weights = base64.b64encode(weights[:start] + bytes(len(weights) - start)).decode()
+    even = page.with_data("even", likeness=None, weights=weights)
+    even.draw(ZERO, BIG)
+    text, unsure = even.text("reading"), even.run(size)
+    check("a probability below a half is not shown as a certain one",
+          text == "0?only 10.0 %" and unsure < 0.6 * sure, f"{text}, {unsure}")
+
+
+def check_several(page):
+    pair = lambda first, second: (first, (0.05, 0.2, 0.4)), (second, (0.5, 0.25, 0.4))
+    for expected, drawn in (("12", pair(ONE, TWO)), ("10", pair(ONE, ZERO)), ("11", pair(ONE, ONE)), ("88", pair(EIGHT, EIGHT)),
+                            ("5", [(FIVE, BIG)]), ("4", [(FOUR, BIG)])):
+        page.click("clear")
+        for strokes, place in drawn:
+            for points in strokes:
+                page.stroke(points, place)
+        labels = page.run("return mnist.answer.readings.map(({ label }) => label).join('')")
+        check(f"a drawn {expected} is read", labels == expected, f"{labels}: {page.text('reading')}")
+    shown = page.run("return [seen.width, seen.height]")
+    check("one digit is shown as one", shown == [page.data["columns"], page.data["rows"]], shown)
+    draw = """const context = newContext(arguments[1], 140);
+        for (const [strokes, left] of arguments[0]) inkStrokes(context, strokes.map((points) =>
+            points.map(([x, y]) => [left + 100 * x, 20 + 100 * y])), 5);
+        return context.canvas.toDataURL().split(",")[1];"""
+    for expected, digits in (("1204812", [ONE, TWO, ZERO, FOUR, EIGHT, ONE, TWO]), ("5", [FIVE])):
+        picture = page.run(draw, [[strokes, 20 + 110 * n] for n, strokes in enumerate(digits)], 60 + 110 * len(digits))
+        page.open(base64.b64decode(picture))
+        labels = page.run("return mnist.answer.readings.map(({ label }) => label).join('')")
+        check(f"a picture of {expected} is read", labels == expected, f"{labels}: {page.text('reading')}")
     page.click("clear")
 
 

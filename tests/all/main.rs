@@ -24,6 +24,7 @@ mod training {
     mod trainer;
 }
 mod output {
+    mod doubt;
     mod plot;
     mod report;
     mod weights;
