@@ -540,6 +540,9 @@ def check_screens(page):
         seen, drawn = in_view(page, "#pad", "#reading", "#undo", "#bars li:last-child"), places()
         check(f"at {width} × {height} pad and answer are in view", seen, in_view(page))
         page.run("say('That is a message which is as long as the longest that there are. Draw something larger.')")
+        page.run("""document.querySelector(".answer").classList.add("unsure");
+            document.querySelectorAll("#reading span").forEach((span, i) => (span.textContent = arguments[0][i]))""",
+                 ["20?", "unlike the digits that it was trained on"])
         check("and nothing moves as one draws", empty == drawn == places(), f"{empty} {drawn} {places()}")
         x, y = page.run("const { x, bottom } = document.getElementById('bars').getBoundingClientRect(); return [x, bottom]")
         for kind, moved in (("touchStart", 0), *(("touchMove", 15 * step) for step in range(1, 6)), ("touchEnd", None)):
