@@ -2,8 +2,9 @@
 
 python check_page.py REPORT.html [SCREENSHOTS]
 
-Needs the PyPI package selenium and Debian's chromium and chromium-driver. Prints one line a check and ends with exit
-code 1 at the first that fails. SCREENSHOTS is a folder for pictures of the page, light and dark, wide and narrow.
+Needs the PyPI package selenium and Debian's chromium, chromium-driver and poppler-utils. Prints one line a check and
+ends with exit code 1 at the first that fails. SCREENSHOTS is a folder for pictures of the page, light and dark, wide and
+narrow.
 """
 import base64, contextlib, json, math, pathlib, random, re, shutil, struct, subprocess, sys, tempfile, zlib
 from selenium import webdriver
@@ -697,10 +698,13 @@ def check_other_networks(page, screenshots):
     sigmoid = lambda z: 1 / (1 + math.exp(-z))
     functions = {"Sigmoid": sigmoid, "Tanh": math.tanh, "ReLU": lambda z: max(0, z), "SiLU": lambda z: z * sigmoid(z)}
 
+    layers_of = []  # of each network that random_data made
+
     def random_data(widths, activation, images, **members):
         numbers = lambda count: [draw(-1, 1) for _ in range(count)]
         layers = [([numbers(fan_in) for _ in range(fan_out)], numbers(fan_out))
                   for fan_in, fan_out in zip(widths, widths[1:])]
+        layers_of.append(layers)
         pixels = bytes(round(draw(0, 255)) for _ in range(images * widths[0]))
         metadata = {"activation": activation} if activation else {}
         return {"rows": 3, "columns": widths[0] // 3, "classes": widths[-1], "weights": safetensors(layers, metadata),
@@ -714,6 +718,14 @@ def check_other_networks(page, screenshots):
         other = page.with_data("small", **data)
         difference = other.difference()
         check(f"a network with {activation or 'no'} activation in its file is computed", difference < 1e-6, difference)
+        other.driver.find_element(By.CSS_SELECTOR, "#samples button").click()
+        other.wait()
+        weight, bias = layers_of[-1][0]
+        z = [sum(w * (p - 127.5) / 255 for w, p in zip(row, other.answer()[2], strict=True)) + b
+             for row, b in zip(weight, bias, strict=True)]
+        expected = [functions[activation or "Sigmoid"](value) for value in z]
+        shown = other.run("return [...units.children].map((unit) => unit.title.replace('−', '-').split(': ')[1])")
+        check("its first layer lights up as it should", shown == [f"{value:.2f}" for value in expected], shown)
     data["samples"]["probabilities"][3][1] += 0.01
     other = page.with_data("differs", **data)
     difference, alarm = other.difference(), other.driver.find_element(By.ID, "alarm").text

@@ -82,7 +82,8 @@ async function compare(compared, { pixels, probabilities }, refuse) {
   return difference;
 }
 
-// ---- Drawing: strokes, one picture or one test image. Each change makes a new drawing; undo and redo go back and forth among them.
+// ---- Drawing: strokes, one picture or one test image. Each change makes a new drawing; undo and
+// redo go back and forth among them.
 
 const pad = document.getElementById("pad");
 const padPen = pad.width / 18;
@@ -224,20 +225,22 @@ function unreadable({ name, type }) {
   return type.startsWith("image/") ? "That picture can't be read." : "That is not a picture.";
 }
 
-// ---- Test images: those that the network answered for the first time with each class, and its mistakes below.
+// ---- Test images: for each class the first that was taken for it; below, the mistakes.
 
 function fillSamples({ pixels, probabilities }) {
   const [all, size, answers] = [bytesOf(pixels), rows * columns, probabilities.map(argmax)];
   const firsts = [...names.keys()].map((label) => answers.indexOf(label)).filter((index) => index >= 0);
   for (const index of firsts.slice(0, 10)) {
     const image = all.subarray(index * size, (index + 1) * size);
-    document.getElementById("samples").append(imageButton(image, `Test image ${index}, read as ${names[answers[index]]}`));
+    const name = `Test image ${index}, read as ${names[answers[index]]}`;
+    document.getElementById("samples").append(imageButton(image, name));
   }
 }
 
 // The network reads its very pixels.
 function takeImage(pixels, name) {
-  change({ ink: { width: columns, height: rows, levels: Float32Array.from(pixels, (p) => p / 255) }, pixels, name });
+  const levels = Float32Array.from(pixels, (p) => p / 255);
+  change({ ink: { width: columns, height: rows, levels }, pixels, name });
   pad.scrollIntoView({ block: "nearest" });
 }
 
@@ -315,7 +318,8 @@ function paintPad({ strokes, ink }) {
 
 function describe({ strokes, name }) {
   if (!strokes) return name ?? "A picture";
-  return strokes.length ? `A drawing of ${strokes.length} stroke${strokes.length > 1 ? "s" : ""}` : "Drawing area, empty";
+  if (!strokes.length) return "Drawing area, empty";
+  return `A drawing of ${strokes.length} stroke${strokes.length > 1 ? "s" : ""}`;
 }
 
 function showAnswer({ probabilities, readings }, images) {

@@ -1,6 +1,7 @@
 "use strict";
-// The sections below the pad: the run's configuration, its confusion matrix, its surest mistakes, the images it was
-// trained on, and the first layer's units, which light up as one draws. page.js fills them.
+// The sections below the pad: the run's configuration, its confusion matrix, its surest mistakes,
+// the images it was trained on, and the first layer's units, which light up as one draws. page.js
+// fills them.
 
 // ---- What they are made of.
 
@@ -50,11 +51,12 @@ function fillList(id, pairs) {
   }
 }
 
-// The words for what Rust writes as `None`, `[128, 64]`, `Some(Deformation { scale: 0.1 })` or `CrossEntropy`.
+// What Rust writes as `None`, `[128, 64]`, `Some(Deformation { scale: 0.1 })` or `CrossEntropy`.
 function plain(text) {
-  const word = { "[]": "none", None: "none", false: "no", true: "yes" }[text];
-  return word ?? text.replace(/^Some\((\w+ \{ )?(.*?)( \})?\)$/, "$2").replace(/^\[(.*)\]$/, "$1").replaceAll('"', "")
-    .replace(/^[A-Z]\w+$/, (name) => name.replace(/[A-Z](?=[a-z])/g, (letter, i) => (i ? ` ${letter.toLowerCase()}` : letter)));
+  const words = { "[]": "none", None: "none", false: "no", true: "yes" };
+  const apart = (name) => name.replace(/\B[A-Z](?=[a-z])/g, (letter) => ` ${letter.toLowerCase()}`);
+  return words[text] ?? text.replace(/^Some\((\w+ \{ )?(.*?)( \})?\)$/, "$2").replace(/^\[(.*)\]$/, "$1")
+    .replaceAll('"', "").replace(/^[A-Z]\w+$/, apart);
 }
 
 function fillConfusion(confusion) {
