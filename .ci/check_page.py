@@ -59,6 +59,7 @@ def main(report, screenshots):
             check_drawing(page)
             check_hands(page)
             check_pictures(page)
+            check_photographs(page)
             check_files(page)
             check_doubt(page)
             check_several(page)
@@ -329,6 +330,57 @@ def check_pictures(page):
         check(f"{what} has no answer and gets a message", best is None and message in shown, best or shown)
     page.draw(ZERO, BIG)
     check("the message goes with the next stroke", page.text("message") == "", page.text("message"))
+
+
+def check_photographs(page):
+    """Pictures made in the page, with what strangers' pictures have that clean ones do not."""
+    bar, loop = [(0.1, 0), (0.9, 0), (0.45, 1)], lambda x, y, rx, ry: [
+        (x + rx * math.sin(t * math.pi / 12), y - ry * math.cos(t * math.pi / 12)) for t in range(25)]
+    eight = [loop(0.5, 0.25, 0.28, 0.25), loop(0.5, 0.75, 0.34, 0.25)]
+    # Draws strokes (in a unit square; left, top, side and pen in pixels) on paper of a grey level; `more` does the rest.
+    make = """const [width, height, paper, ink, [left, top, side, pen], strokes, more] = arguments;
+        const context = newContext(width, height);
+        const all = (grey) => Object.assign(context, { fillStyle: `rgb(${grey},${grey},${grey})` }).fillRect(0, 0, width, height);
+        all(paper);
+        const rectangle = (grey, ...box) => Object.assign(context, { fillStyle: `rgb(${grey},${grey},${grey})` }).fillRect(...box);
+        const noise = (grain, inset = 0) => {
+          const image = context.getImageData(0, 0, width, height);
+          let seed = 1;
+          image.data.forEach((value, i) => {
+            const [x, y] = [(i >> 2) % width, Math.floor((i >> 2) / width)];
+            if (i % 4 === 0) seed = (seed * 1103515245 + 12345) % 2147483648;
+            const near = Math.min(x, y, width - 1 - x, height - 1 - y);
+            if (i % 4 < 3 && near >= inset) image.data[i] = value + grain * (seed / 1073741824 - 1);
+          });
+          context.putImageData(image, 0, 0);
+        };
+        const draw = () => {
+          const over = newContext(width, height);
+          inkStrokes(over, strokes.map((points) => points.map(([x, y]) => [left + x * side, top + y * side])), pen);
+          over.globalCompositeOperation = "source-in";
+          Object.assign(over, { fillStyle: `rgb(${ink},${ink},${ink})` }).fillRect(0, 0, width, height);
+          context.drawImage(over.canvas, 0, 0);
+        };
+        eval(more);
+        return context.canvas.toDataURL().split(",")[1];"""
+    buttons = "".join(f"rectangle(90, {x}, 480, 90, 40); rectangle(230, {x + 20}, 495, 50, 10);" for x in (50, 160, 270))
+    lines = "for (let y = 60; y < height; y += 120) rectangle(150, 0, y, width, 3);"
+    for what, truth, arguments in (
+            ("a 7 that runs out of the picture, beside a speck", 7,
+             (100, 100, 255, 20, (25, 20, 60, 4), [[(0, 0), (1, 0), (0.5, 1.6)]], "draw(); rectangle(120, 85, 70, 6, 6)")),
+            ("the same in 600 pixels, beside a large speck", 7,
+             (600, 600, 255, 20, (150, 120, 360, 24), [[(0, 0), (1, 0), (0.5, 1.6)]], "draw(); rectangle(120, 510, 420, 36, 36)")),
+            ("a grainy 8 with a pen of 40 pixels", 8, (200, 300, 190, 40, (5, 55, 190, 40), eight, "draw(); noise(20)")),
+            ("a 7 in faint pencil on grainy paper with a smooth margin", 7,
+             (400, 400, 255, 150, (120, 100, 200, 12), [bar], "rectangle(228, 20, 20, 360, 360); draw(); noise(14, 24)")),
+            ("a thin 7 whose bar lies on a ruled line", 7,
+             (1200, 900, 225, 50, (500, 301, 220, 5), [bar], lines + "draw()")),
+            ("a 4 above a row of buttons", 4, (400, 560, 255, 0, (110, 100, 200, 20), FOUR, "draw();" + buttons)),
+            ("a 4 in a drawing area above them", 4,
+             (400, 560, 235, 255, (110, 100, 200, 20), FOUR, "rectangle(0, 60, 40, 300, 320); draw();" + buttons))):
+        page.click("clear")
+        best, probability, _ = page.open(base64.b64decode(page.run(make, *arguments)))
+        check(f"{what} is read", best == truth, f"as {best}, {probability}")
 
 
 ZERO_SVG = b"""<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 24 24">

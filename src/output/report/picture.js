@@ -1,7 +1,6 @@
 "use strict";
 // From a photograph or another picture to its ink: what differs from the paper, darker or lighter, whichever there is
-// more of. This file needs only drawing.js
-// and several.js.
+// more of. This file needs only drawing.js and several.js.
 
 const smallestInk = 5; // pixels: what is drawn with fewer has no shape
 
@@ -32,21 +31,32 @@ function pixelsOf(picture) {
 
 // ImageData → ink, or null where there is none. With `several`, parts that stand apart are inks of their own, in `parts`.
 function pictureInk({ width, height, data: rgba }, several) {
-  const picture = paperOf({ width, height, luma: brightness(rgba) });
-  const { difference, uneven } = withoutPaper(picture);
-  const energy = (sign) => total(difference.map((d) => Math.max(0, sign * d) ** 2));
-  const sign = energy(1) > energy(-1) ? 1 : -1;
-  const darkest = most(difference.map((d) => sign * d));
+  return inkOn(paperOf({ width, height, luma: brightness(rgba) }), several);
+}
+
+function inkOn(picture, several) {
+  const paperless = withoutPaper(picture);
+  if (paperless.within) return inkOn(cropped(picture, paperless.within), several);
+  const { difference, lines } = isLarge(picture) ? withoutLines({ ...picture, levels: paperless.difference })
+    : { ...paperless, lines: 0 };
+  const uneven = paperless.uneven || lines > 0;
+  const darkest = most(difference);
   if (darkest < (uneven ? 0.15 : 0.05)) return null;
-  // A clean picture keeps all its greys. On a photograph, grain, shadows and ruled lines are no ink, and the middle of
-  // a stroke is full ink even where the pen was pressed less.
-  const floor = uneven ? 0.4 * darkest : 0;
-  const full = uneven ? quantile(difference.filter((d) => sign * d > floor).map(Math.abs), 0.75) : darkest;
-  const levels = difference.map((d) => Math.min(1, Math.max(0, sign * d - floor) / (full - floor)));
-  const ink = withoutSpecks({ ...picture, levels });
+  // A clean picture keeps its greys, but for the noise that JPEG leaves around strokes. On a photograph, grain, shadows
+  // and ruled lines are no ink, and the middle of a stroke is full ink even where the pen was pressed less.
+  const floor = (uneven ? 0.4 : isLarge(picture) ? 0.1 : 0) * darkest;
+  const full = uneven ? quantile(difference.filter((d) => d > floor), 0.75) : darkest;
+  const levels = difference.map((d) => Math.min(1, Math.max(0, d - floor) / (full - floor)));
+  const blots = blotsOf({ ...picture, levels });
+  const panel = !uneven && panelOf(blots, picture.width);
+  if (panel) return inkOn(cropped(picture, panel), several);
+  const ink = withoutSpecks({ ...picture, levels }, blots);
   const parts = (several ? inkApart(ink) : [ink]).map(thickened); // one by one: a pen is as thick as its digit is high
   return parts.length > 1 ? { ...ink, uneven, parts } : { ...parts[0], uneven };
 }
+
+// Large enough for a photograph or a screenshot.
+const isLarge = ({ width, height }) => Math.min(width, height) >= 100;
 
 // The longer side of the ink's box.
 function inkSize({ levels, width }) {
@@ -70,36 +80,38 @@ function brightness(rgba) {
 // A sheet of paper that lies on something darker, cut out, with NaN around it; the picture itself where there is none.
 function paperOf(picture) {
   const { width, height, luma } = picture;
-  if (Math.min(width, height) < 100) return picture; // no photograph
+  if (!isLarge(picture)) return picture;
   const threshold = otsu(luma);
   const bright = regions(width, height, (i) => luma[i] > threshold);
-  const sheet = bright.reduce((a, b) => (b.pixels.length > a.pixels.length ? b : a), { pixels: [] });
+  const sheet = bright.reduce((a, b) => (b.length > a.length ? b : a), []);
   const onSheet = new Uint8Array(luma.length);
-  for (const i of sheet.pixels) onSheet[i] = 1;
-  const holes = regions(width, height, (i) => !onSheet[i]).filter(({ touches }) => !touches);
-  const written = holes.flatMap(({ pixels }) => pixels);
+  for (const i of sheet) onSheet[i] = 1;
+  const inner = (i) => i % width > 0 && i % width < width - 1 && i >= width && i < luma.length - width;
+  const written = regions(width, height, (i) => !onSheet[i]).filter((hole) => hole.every(inner)).flat();
   for (const i of written) onSheet[i] = 1;
-  const area = sheet.pixels.length + written.length;
+  const area = sheet.length + written.length;
 
   // The pixels of the sheet that are further than a margin from its edge, the nearer ones, and those just beyond it.
   const margin = Math.ceil(0.02 * Math.sqrt(area));
-  const [inner, border, beyond] = [[], [], []];
+  const [within, border, beyond] = [[], [], []];
   onSheet.forEach((sheet, i) => {
     const [x, y] = placeOf(i, width);
     const on = (nx, ny) => nx >= 0 && ny >= 0 && nx < width && ny < height && onSheet[ny * width + nx];
     const near = on(x - margin, y) + on(x + margin, y) + on(x, y - margin) + on(x, y + margin);
-    if (sheet) (near < 4 ? border : inner).push(i);
+    if (sheet) (near < 4 ? border : within).push(i);
     else if (near > 0) beyond.push(i);
   });
   const brightnessOf = (pixels) => median(pixels.map((i) => luma[i]));
   // It is large, brighter than what is around it, has four corners, and has something dark on it, but less than there
-  // is inside of a white 0.
-  const isSheet = area > 0.15 * luma.length && brightnessOf(border) - brightnessOf(beyond) > 0.1 &&
-    written.length > 0.0005 * area && written.length < 0.2 * area && likeQuadrilateral(inner, border, width) > 0.9;
+  // is inside of a white 0. What is around it takes more of the picture's edge than a stroke that runs out there.
+  const edge = [...luma.keys()].filter((i) => !inner(i));
+  const isSheet = edge.filter((i) => !onSheet[i]).length > 0.2 * edge.length && area > 0.15 * luma.length &&
+    brightnessOf(border) - brightnessOf(beyond) > 0.1 &&
+    written.length > 0.0005 * area && written.length < 0.2 * area && likeQuadrilateral(within, border, width) > 0.9;
   if (!isSheet) return picture;
   const { left, top, right, bottom } = boxOf(onSheet, width, 0);
   const cut = new Float32Array((right - left) * (bottom - top)).fill(NaN);
-  for (const i of inner) {
+  for (const i of within) {
     const [x, y] = placeOf(i, width);
     cut[(y - top) * (right - left) + x - left] = luma[i];
   }
@@ -138,9 +150,10 @@ function likeQuadrilateral(inner, border, width) {
   return shared / (area + all.length - shared);
 }
 
-// Takes the paper's brightness from each pixel's. It is the one along the picture's edge; where that varies, as on a
-// photograph, on which light falls unevenly, it is interpolated between the medians of 3 × 3 tiles.
-function withoutPaper({ width, height, luma }) {
+// How much more ink than paper there is at each pixel, 0 to 1, and whether the picture is a photograph; or the box that
+// a photograph has `within` its margin. The paper of a clean picture has the brightness of the picture's edge.
+function withoutPaper(picture) {
+  const { width, height, luma } = picture;
   const depth = 0.03 * Math.min(width, height);
   const edge = luma.filter((value, i) => {
     const [x, y] = placeOf(i, width);
@@ -148,59 +161,249 @@ function withoutPaper({ width, height, luma }) {
   });
   const level = median(edge);
   const spread = median(edge.map((value) => Math.abs(value - level)));
-  const uneven = !(spread <= 0.004) && Math.min(width, height) >= 3; // also where a sheet's edge leaves nothing there
-  if (!uneven) return { difference: luma.map((value) => value - level || 0), uneven };
-  const tiles = Array.from({ length: 9 }, () => []);
-  const inTiles = (i) => placeOf(i, width).map((at, axis) => (3 * (at + 0.5)) / (axis ? height : width));
-  luma.forEach((value, i) => {
-    const [u, v] = inTiles(i);
-    if (!isNaN(value)) tiles[3 * Math.floor(v) + Math.floor(u)].push(value);
-  });
-  const all = median(tiles.flat());
-  const paper = tiles.map((tile) => (tile.length ? median(tile) : all));
-  const difference = luma.map((value, i) => {
-    const [u, v] = inTiles(i).map((t) => t - 0.5); // from the first tile's centre
-    const [left, top] = [Number(u > 1), Number(v > 1)];
-    const along = (row) => paper[3 * row + left] + (u - left) * (paper[3 * row + left + 1] - paper[3 * row + left]);
-    return value - (along(top) + (v - top) * (along(top + 1) - along(top))) || 0; // there is no ink beside a sheet
-  });
-  return { difference, uneven };
+  const flat = luma.map((value) => value - level || 0);
+  const isSmooth = spread <= 0.004; // not so where a sheet's edge leaves nothing there
+  const textured = isSmooth && isLarge(picture) && isTextured(flat);
+  const box = textured && boxOf(flat.map(Math.abs), width, 0.008);
+  if (box && Math.max(...sidesOf(box)) < 0.98 * Math.max(width, height)) return { within: box };
+  const uneven = Math.min(width, height) >= 3 && (!isSmooth || textured);
+  if (uneven) return { difference: withoutUneven(picture), uneven };
+  const sign = signOf(flat);
+  return { difference: flat.map((d) => Math.max(0, sign * d)), uneven };
 }
 
-// Drops the blots that touch the picture's edge (shadows, frames) if others are left, and those much smaller than the
-// largest.
-function withoutSpecks({ width, height, levels }) {
-  const blots = regions(width, height, (i) => levels[i] > visible);
-  for (const blot of blots) blot.mass = total(blot.pixels.map((i) => levels[i]));
-  const massOf = (some) => total(some.map(({ mass }) => mass));
-  const inner = blots.filter(({ touches }) => !touches);
-  const candidates = massOf(inner) > 0.03 * massOf(blots) ? inner : blots;
-  const largest = most(candidates.map(({ mass }) => mass));
+// Whether paper is seen between the strokes: many pixels differ a little from the edge's brightness.
+function isTextured(flat) {
+  const limit = 0.3 * most(flat.map(Math.abs));
+  return flat.filter((d) => Math.abs(d) > 0.008 && Math.abs(d) < limit).length > 0.2 * flat.length;
+}
+
+// Light falls unevenly on a photograph: the paper's brightness is taken from around. Ink is what differs most from the
+// middle of a wide surrounding; then, if it is dark, paper is the brighter part of a narrower one.
+function withoutUneven(picture) {
+  const cells = cellsOf(picture);
+  const apart = (part, reach) => {
+    const paper = paperOfCells(cells, part, reach);
+    return picture.luma.map((value, i) => value - paper(...placeOf(i, picture.width)) || 0);
+  };
+  const sign = signOf(apart(0.5, 6));
+  return apart(sign < 0 ? 0.85 : 0.15, 4).map((d) => Math.max(0, sign * d));
+}
+
+// Which there is more of: what is lighter than paper, 1, or darker, −1.
+function signOf(difference) {
+  const energy = (sign) => total(difference.map((d) => Math.max(0, sign * d) ** 2));
+  return energy(1) > energy(-1) ? 1 : -1;
+}
+
+// Takes the lines of ruled or squared paper away: straight, nearly level or upright, fainter than ink, and from side to
+// side. Where a stroke runs along one, what is darker than the line stays.
+function withoutLines({ width, height, levels }) {
+  const turned = (values, wide) => {
+    const high = values.length / wide;
+    return values.map((_, i) => values[(i % high) * wide + Math.floor(i / high)]);
+  };
+  const level = withoutLevelLines(levels, width, height);
+  const upright = withoutLevelLines(turned(level.values, width), height, width);
+  return { difference: turned(upright.values, height), lines: level.lines + upright.lines };
+}
+
+function withoutLevelLines(values, width, height) {
+  const darkest = most(values);
+  const strips = stripMedians(values, width, height);
+  const reach = Math.ceil(0.003 * width) + 1; // a line's half width
+  const isThin = strips.map((strip) => Uint8Array.from(strip, (value, y) =>
+    value - Math.max(strip[y - 2 * reach] ?? 0, strip[y + 2 * reach] ?? 0) > 0.06 * darkest));
+  const rowAt = (line, x) => Math.round(line.middle + line.rise * ((x + 0.5) / width - 0.5));
+  const strengthOf = (line, offset) =>
+    median(strips.map((strip, n) => strip[rowAt(line, ((n + 0.5) * width) / strips.length) + offset] ?? 0));
+  const steepest = Math.ceil(0.06 * width);
+  const candidates = [];
+  for (let middle = 0; middle < height; middle++) {
+    for (let rise = -steepest; rise <= steepest; rise++) {
+      const line = { middle, rise };
+      let missed = 0;
+      for (let n = 0; n < strips.length && missed <= 0.2 * strips.length; n++) {
+        if (!isThin[n][rowAt(line, ((n + 0.5) * width) / strips.length)]) missed++;
+      }
+      if (missed <= 0.2 * strips.length) candidates.push({ ...line, strength: strengthOf(line, 0) });
+    }
+  }
+  const lines = [];
+  for (const line of candidates.sort((a, b) => b.strength - a.strength)) {
+    const isNear = (other) => [-0.5, 0, 0.5].some((part) =>
+      Math.abs(other.middle - line.middle + part * (other.rise - line.rise)) <= 2 * reach);
+    if (line.strength < 0.7 * darkest && !lines.some(isNear)) lines.push(line);
+  }
+  const rest = values.slice();
+  for (const line of lines) {
+    for (let offset = -reach; offset <= reach; offset++) {
+      const strength = strengthOf(line, offset);
+      for (let x = 0; x < width; x++) {
+        const i = (rowAt(line, x) + offset) * width + x;
+        rest[i] = Math.max(0, rest[i] - strength);
+      }
+    }
+  }
+  return { values: rest, lines: lines.length };
+}
+
+// The picture is cut into 32 strips side by side: for each, the medians of its rows.
+function stripMedians(values, width, height) {
+  const edges = Array.from({ length: 33 }, (_, n) => Math.floor((n * width) / 32));
+  return edges.slice(1).map((to, n) => Float32Array.from({ length: height }, (_, y) => {
+    const row = values.slice(y * width + edges[n], y * width + to).sort();
+    return row[row.length >> 1];
+  }));
+}
+
+// The medians of square cells, 24 along the shorter side; NaN where there is nothing but what lies around a sheet.
+function cellsOf({ width, height, luma }) {
+  const size = Math.ceil(Math.min(width, height) / 24);
+  const [across, down] = [Math.ceil(width / size), Math.ceil(height / size)];
+  const values = Array.from({ length: across * down }, () => []);
+  luma.forEach((value, i) => {
+    const [x, y] = placeOf(i, width);
+    if (!isNaN(value)) values[Math.floor(y / size) * across + Math.floor(x / size)].push(value);
+  });
+  return { size, across, down, medians: values.map((some) => (some.length ? median(some) : NaN)) };
+}
+
+// The paper's brightness at a pixel (x, y): of the cells in reach the one at that part in the order of their brightness,
+// interpolated between the cells' centres. The reach is longer than the widest stroke.
+function paperOfCells({ size, across, down, medians }, part, reach) {
+  const around = (values, reach, of) => values.map((_, cell) => {
+    const [x, y] = placeOf(cell, across);
+    const near = [];
+    for (let ny = Math.max(0, y - reach); ny <= Math.min(down - 1, y + reach); ny++) {
+      for (let nx = Math.max(0, x - reach); nx <= Math.min(across - 1, x + reach); nx++) {
+        if (!isNaN(values[ny * across + nx])) near.push(values[ny * across + nx]);
+      }
+    }
+    return of(near);
+  });
+  const brightest = around(medians, reach, (near) => quantile(near, part));
+  const paper = around(brightest, 1, (near) => total(near) / near.length);
+  const within = (at, count) => Math.min(count - 1, Math.max(0, at));
+  return (x, y) => {
+    const [u, v] = [within((x + 0.5) / size - 0.5, across), within((y + 0.5) / size - 0.5, down)];
+    const [left, top] = [Math.floor(u), Math.floor(v)];
+    const [right, bottom] = [within(left + 1, across), within(top + 1, down)];
+    const along = (row) => paper[row * across + left] + (u - left) * (paper[row * across + right] - paper[row * across + left]);
+    return along(top) + (v - top) * (along(bottom) - along(top));
+  };
+}
+
+// ---- Blots: the connected regions of ink.
+
+// Each with its pixels, its mass, its box, how many of its pixels lie along the picture's edge, and how many along its own.
+function blotsOf({ width, height, levels }) {
+  const isInk = (x, y) => x >= 0 && y >= 0 && x < width && y < height && levels[y * width + x] > visible;
+  return regions(width, height, (i) => levels[i] > visible).map((pixels) => {
+    const blot = { pixels, mass: 0, left: Infinity, top: Infinity, right: 0, bottom: 0, contact: 0, outline: 0 };
+    for (const i of pixels) {
+      const [x, y] = placeOf(i, width);
+      blot.mass += levels[i];
+      [blot.left, blot.right] = [Math.min(blot.left, x), Math.max(blot.right, x + 1)];
+      [blot.top, blot.bottom] = [Math.min(blot.top, y), Math.max(blot.bottom, y + 1)];
+      if (x === 0 || y === 0 || x === width - 1 || y === height - 1) blot.contact++;
+      if (!(isInk(x - 1, y) && isInk(x + 1, y) && isInk(x, y - 1) && isInk(x, y + 1))) blot.outline++;
+    }
+    return blot;
+  });
+}
+
+const sidesOf = ({ left, top, right, bottom }) => [right - left, bottom - top];
+
+// The largest filled rectangle that may be a drawing area, or a photograph with a margin: its corners are filled too.
+function panelOf(blots, width) {
+  const panels = blots.filter((blot) => {
+    const [wide, high] = sidesOf(blot);
+    if (Math.min(wide, high) < 100 || Math.max(wide, high) > 2 * Math.min(wide, high)) return false;
+    if (blot.pixels.length < 0.6 * wide * high) return false;
+    const corner = 0.05 * Math.min(wide, high);
+    const inCorner = blot.pixels.filter((i) => {
+      const [x, y] = placeOf(i, width);
+      return Math.min(x - blot.left, blot.right - 1 - x) < corner && Math.min(y - blot.top, blot.bottom - 1 - y) < corner;
+    });
+    return inCorner.length > 0.9 * 4 * Math.ceil(corner) ** 2;
+  });
+  return panels.sort((a, b) => b.pixels.length - a.pixels.length)[0];
+}
+
+// What lies within a box, without its rim.
+function cropped({ width, luma }, box) {
+  const rim = Math.ceil(0.02 * Math.min(...sidesOf(box)));
+  const [wide, high] = sidesOf(box).map((side) => side - 2 * rim);
+  const at = (i) => (box.top + rim + Math.floor(i / wide)) * width + box.left + rim + (i % wide);
+  return { width: wide, height: high, luma: Float32Array.from({ length: wide * high }, (_, i) => luma[at(i)]) };
+}
+
+// Keeps the blot that is most like a digit, by its mass and height, and what may be more of it, or further digits beside
+// it. Specks, frames, shadows and what is written above or below are dropped.
+function withoutSpecks({ width, height, levels }, blots) {
+  const like = (blot) => blot.mass * (blot.bottom - blot.top);
+  const likest = (some) => some.reduce((a, b) => (like(b) > like(a) ? b : a));
+  const speck = 0.03 * most(blots.map(({ mass }) => mass));
+  const large = blots.filter(({ mass }) => mass > 0.03 * speck);
+  const unframed = large.filter((blot) => !isFrame(blot, large, width));
+  const drawn = unframed.filter((blot) => !isBackground(blot, width, height));
+  const candidates = drawn.some(({ mass }) => mass > speck) ? drawn : unframed;
+  const main = likest(candidates);
+  // Beside a digit that lies within the picture, one at its edge is a neighbour that was cut, unless it is above or below.
+  const isPart = (blot) => blot === main || (blot.mass > 0.03 * main.mass && (!blot.contact || main.contact > 0 ||
+    Math.min(blot.right, main.right) - Math.max(blot.left, main.left) > 0.5 * (blot.right - blot.left)));
+  let rest = candidates.filter(isPart);
+  let [top, bottom] = [main.top, main.bottom];
   const kept = new Float32Array(levels.length);
-  for (const { mass, pixels } of candidates) if (mass >= 0.03 * largest) for (const i of pixels) kept[i] = levels[i];
+  for (let near = [main]; near.length; ) {
+    for (const blot of near) for (const i of blot.pixels) kept[i] = levels[i];
+    [top, bottom] = [Math.min(top, ...near.map((blot) => blot.top)), Math.max(bottom, ...near.map((blot) => blot.bottom))];
+    rest = rest.filter((blot) => !near.includes(blot));
+    const reach = 0.15 * (bottom - top);
+    near = rest.filter((blot) => blot.bottom > top - reach && blot.top < bottom + reach);
+  }
   return { width, height, levels: kept };
 }
 
-// The connected regions of the pixels that are inside, each with its pixels and whether it touches the picture's edge.
+// A rectangle drawn around something else: of a button, or of the area to draw in.
+function isFrame(blot, blots, width) {
+  const isInside = (other) => other !== blot && other.left > blot.left && other.right < blot.right &&
+    other.top > blot.top && other.bottom < blot.bottom;
+  const rim = 0.06 * Math.min(...sidesOf(blot));
+  const onRim = blot.pixels.filter((i) => {
+    const [x, y] = placeOf(i, width);
+    return Math.min(x - blot.left, blot.right - 1 - x, y - blot.top, blot.bottom - 1 - y) <= rim;
+  });
+  return onRim.length > 0.95 * blot.pixels.length && blots.some(isInside);
+}
+
+// Whether a blot is a shadow, a finger or a frame at the picture's edge, or a line from side to side. A stroke that
+// runs out of the picture has only its end there.
+function isBackground({ left, top, right, bottom, contact, outline }, width, height) {
+  return contact > 0.2 * outline || (left === 0 && right === width) || (top === 0 && bottom === height);
+}
+
+// The connected regions of the pixels that are inside, each a list of its pixels.
 function regions(width, height, inside) {
   const found = new Uint8Array(width * height);
   const all = [];
   for (let first = 0; first < found.length; first++) {
-    const region = { pixels: [], touches: false };
-    const take = (i) => {
-      if (found[i] || !inside(i)) return;
-      found[i] = 1;
-      region.pixels.push(i);
-    };
-    take(first);
-    for (let next = 0; next < region.pixels.length; next++) {
-      const [x, y] = placeOf(region.pixels[next], width);
-      region.touches ||= x === 0 || y === 0 || x === width - 1 || y === height - 1;
+    if (found[first] || !inside(first)) continue;
+    const pixels = [first];
+    found[first] = 1;
+    for (let next = 0; next < pixels.length; next++) {
+      const [x, y] = placeOf(pixels[next], width);
       for (let ny = Math.max(0, y - 1); ny <= Math.min(height - 1, y + 1); ny++) {
-        for (let nx = Math.max(0, x - 1); nx <= Math.min(width - 1, x + 1); nx++) take(ny * width + nx);
+        for (let nx = Math.max(0, x - 1); nx <= Math.min(width - 1, x + 1); nx++) {
+          const i = ny * width + nx;
+          if (found[i] || !inside(i)) continue;
+          found[i] = 1;
+          pixels.push(i);
+        }
       }
     }
-    if (region.pixels.length) all.push(region);
+    all.push(pixels);
   }
   return all;
 }

@@ -15,10 +15,10 @@ function strokesApart(strokes, penWidth, size) {
   inkStrokes(context, strokes, penWidth);
   const { data: rgba } = context.getImageData(0, 0, 200, 200);
   const parts = regions(200, 200, (i) => rgba[4 * i + 3] > 127);
-  const partAt = new Map(parts.flatMap(({ pixels }, part) => pixels.map((i) => [i, part])));
+  const partAt = new Map(parts.flatMap((pixels, part) => pixels.map((i) => [i, part])));
   const pixelOf = ([x, y]) => [x, y].map((value) => Math.min(199, Math.floor(value * scale)));
   const partOf = (points) => points.map(pixelOf).map(([x, y]) => partAt.get(200 * y + x)).find((part) => part >= 0);
-  const groups = apart(parts.map(({ pixels }) => boxAround(pixels, 200)));
+  const groups = apart(parts.map((pixels) => boxAround(pixels, 200)));
   return groups.map((group) => strokes.filter((points) => group.includes(partOf(points)))).filter(({ length }) => length);
 }
 
@@ -26,11 +26,11 @@ function strokesApart(strokes, penWidth, size) {
 function inkApart(ink) {
   const { width, height, levels } = ink;
   const parts = regions(width, height, (i) => levels[i] > 0.25);
-  const groups = apart(parts.map(({ pixels }) => boxAround(pixels, width)));
+  const groups = apart(parts.map((pixels) => boxAround(pixels, width)));
   if (groups.length < 2) return [ink];
   return groups.map((group) => {
     const own = new Float32Array(levels.length);
-    for (const part of group) for (const i of parts[part].pixels) own[i] = levels[i];
+    for (const part of group) for (const i of parts[part]) own[i] = levels[i];
     return { width, height, levels: own };
   });
 }
