@@ -15,6 +15,9 @@ use crate::network::layer::Initialisation::{self, Normal, Xavier, Zero};
 use crate::network::loss::Loss;
 use crate::training::schedule::Schedule::{self, Constant, Cosine, Cycle, Step};
 
+/// The folder of the committed runs, their page and its figures.
+pub const RESULTS: &str = "results";
+
 /// With how many seeds an experiment is run, from 1 on, unless it takes too long. The findings in `results/README.md` rest
 /// on so many.
 pub const SEEDS: u64 = 10;
@@ -124,7 +127,7 @@ fn deformed(config: Config) -> Config {
 pub fn find<'a>(experiments: &'a [Experiment], name: &str) -> Result<&'a Experiment> {
     experiments.iter().find(|experiment| experiment.name == name).ok_or_else(|| {
         let names: Vec<&str> = experiments.iter().map(|experiment| experiment.name).collect();
-        Error::new("the experiment", format!("{name:?}"), format!("one of {}", names.join(", ")), "take one of these")
+        Error::new("the experiment", format!("\"{name}\""), format!("one of {}", names.join(", ")), "take one of these")
     })
 }
 
