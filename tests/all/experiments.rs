@@ -7,13 +7,16 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::common::{Folder, assert_error, assert_refused, pictures};
+use crate::common::{Folder, assert_error, assert_refused, pictures, small_config};
 use mnist_mlp::config::Config;
 use mnist_mlp::data::Data;
+use mnist_mlp::data::deformation::Deformation;
 use mnist_mlp::experiments::runs::{self, Run};
 use mnist_mlp::experiments::statistics::Spread;
 use mnist_mlp::experiments::{self, Experiment, SEEDS, sweep, tables};
+use mnist_mlp::math::kernel::Kernel;
 use mnist_mlp::output::progress::Console;
+use mnist_mlp::training::Trainer;
 
 fn small_data() -> Data {
     Data { train: pictures(40, 4, 4, 10), test: pictures(20, 4, 4, 10) }
@@ -162,6 +165,32 @@ fn one_worker_and_many_find_the_same() {
     assert_eq!(one, many);
     let [first, second] = [0, 1].map(|i| &runs::of(&one, "xavier-cosine-20").nth(i).unwrap().running_accuracies);
     assert_ne!(first, second, "another seed, another network");
+}
+
+/// Run by the test below, by itself, since other tests have threads, too.
+#[cfg(target_os = "linux")]
+#[test]
+#[ignore = "a part of `a_run_with_deformation_takes_one_thread`"]
+fn one_thread() {
+    let threads = || fs::read_dir("/proc/self/task").unwrap().count();
+    let config = Config { deformation: Some(Deformation::default()), epochs: 3, ..small_config() };
+    let (set, before) = (pictures(2000, 28, 28, 10), threads());
+    let mut trainer = Trainer::new(&config, &set, Kernel::best()).unwrap();
+    let mut most = 0;
+    let progress = |_| {
+        most = most.max(threads());
+        Ok(())
+    };
+    trainer.epoch(progress).unwrap();
+    assert_eq!(most, before);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_run_with_deformation_takes_one_thread() {
+    let arguments = ["--ignored", "--exact", "experiments::one_thread"];
+    let output = Command::new(std::env::current_exe().unwrap()).args(arguments).output().unwrap();
+    assert!(output.status.success() && text(&output.stdout).contains("1 passed"), "{output:?}");
 }
 
 #[test]
