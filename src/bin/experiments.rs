@@ -129,7 +129,8 @@ fn train(request: &Request, all: &[Experiment], console: &mut Console) -> Result
     let path = request.output.join(runs::FILE);
     runs::read(&path)?;
     let config = &chosen[0].config;
-    let data = Data::load(&config.data, config.classes).map_err(|error| experiments::in_experiment(error, ""))?;
+    let data = Data::load(&config.data, config.classes).map_err(experiments::in_experiment)?;
+    let data = data.upright(config.transposed);
     let save = |ended: &runs::Run| runs::add(&path, all, std::slice::from_ref(ended));
     sweep::sweep(&chosen, &data, session::threads(), console, save)?;
     console.line(&format!("added to {}", path.display()))?;

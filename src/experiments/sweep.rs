@@ -75,7 +75,7 @@ pub fn sweep(
                     )
                 }
                 Err(error) => {
-                    failure = failure.clone().and(Err(in_experiment(error, &format!("{name}: "))));
+                    failure = failure.clone().and(Err(in_experiment(error).within(name)));
                     format!("{name} failed")
                 }
             };
