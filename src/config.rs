@@ -24,10 +24,14 @@ macro_rules! config {
         }
 
         impl Config {
-            /// Every field's name and value, written as in `get_config`; paths without quotes.
+            /// Every field's name and value, written as in `get_config`; the two folders as they are.
             pub fn fields(&self) -> Vec<(&'static str, String)> {
-                let text = |value: &dyn std::fmt::Debug| format!("{value:?}").trim_matches('"').to_string();
-                vec![$((stringify!($field), text(&self.$field)),)*]
+                let text = |name, value: &dyn std::fmt::Debug| match name {
+                    "data" => self.data.display().to_string(),
+                    "output" => self.output.display().to_string(),
+                    _ => format!("{value:?}"),
+                };
+                vec![$((stringify!($field), text(stringify!($field), &self.$field)),)*]
             }
         }
     };
@@ -69,11 +73,27 @@ config! {
     class_names: Vec<&'static str> = vec![],
     /// The folder with the four IDX files.
     data: PathBuf = "raw_data".into(),
+    /// Whether the files have each image column by column, as EMNIST's do.
+    transposed: bool = false,
     /// The folder for what training leaves.
     output: PathBuf = "runs/latest".into(),
 }
 
 impl Config {
+    /// [`Config::fields`] for a reader who does not know Rust: lists without brackets, and what is not there
+    /// as "none".
+    pub fn shown(&self) -> Vec<(&'static str, String)> {
+        let shown = |(name, text): (_, String)| {
+            let text = match name {
+                "data" | "output" => text,
+                "class_names" => self.class_names.join(", "),
+                _ => text.trim_start_matches("Some(Deformation { ").trim_matches(['[', ']', '}', ')', ' ']).into(),
+            };
+            (name, if ["", "None"].contains(&&*text) { "none".into() } else { text })
+        };
+        self.fields().into_iter().map(shown).collect()
+    }
+
     /// Checks every field that can be checked without the data; the deformer checks its own.
     ///
     /// # Errors
@@ -102,7 +122,8 @@ impl Config {
         check(*weight_decay >= 0.0 && weight_decay.is_finite(), "weight_decay", weight_decay, decay)?;
         check(self.batch_size > 0, "batch_size", &self.batch_size, "at least 1 image, such as 16")?;
         check((1..=1 << 20).contains(&self.epochs), "epochs", &self.epochs, "from 1 to 1048576 epochs")?;
-        let no_name = self.output.as_os_str().is_empty();
-        check(!no_name, "output", &"no name", "the name of a folder, such as runs/latest")
+        let is_named = |folder: &PathBuf| !folder.as_os_str().is_empty();
+        check(is_named(&self.data), "data", &"no name", "the name of a folder, such as raw_data")?;
+        check(is_named(&self.output), "output", &"no name", "the name of a folder, such as runs/latest")
     }
 }

@@ -30,8 +30,20 @@ impl Images {
         if count * rows * columns > 0 {
             return Ok(Images { rows, columns, pixels });
         }
-        let found = format!("[{count}, {rows}, {columns}] images, rows and columns");
+        let found = format!("{count} images of {rows} × {columns} pixels");
         Err(Error::new(path.display(), found, "at least one of each", "use a file with images in it"))
+    }
+
+    /// The images with their rows and columns exchanged.
+    pub fn transpose(&self) -> Images {
+        let Images { rows, columns, .. } = *self;
+        let mut pixels = Vec::with_capacity(self.pixels.len());
+        for image in self.pixels.chunks_exact(self.size()) {
+            for column in 0..columns {
+                pixels.extend(image[column..].iter().step_by(columns));
+            }
+        }
+        Images { rows: columns, columns: rows, pixels }
     }
 
     /// How many pixels an image has, which is the `fan_in` of the first layer.
@@ -76,7 +88,7 @@ pub struct Data {
 
 impl Data {
     /// Reads the four files of an MNIST-like set from `folder`: `train` and `t10k`, `-images-idx3-ubyte` and
-    /// `-labels-idx1-ubyte`, each plain or gzipped.
+    /// `-labels-idx1-ubyte`, each plain or gzipped, under their names or those that [`idx::find`] knows.
     ///
     /// # Errors
     /// A file that is missing or not what its name says, a label of `classes` or above, images without labels or of
@@ -91,12 +103,24 @@ impl Data {
         }
         Ok(Data { train, test })
     }
+
+    /// The same data with upright images, where `transposed` says that their files have them by columns.
+    pub fn upright(mut self, transposed: bool) -> Data {
+        if transposed {
+            self.train.images = self.train.images.transpose();
+            self.test.images = self.test.images.transpose();
+        }
+        self
+    }
 }
 
 impl Dataset {
     fn load(folder: &Path, split: &str, classes: usize) -> Result<Dataset> {
-        let images = idx::find(folder, &format!("{split}-images-idx3-ubyte"))?;
-        let labels = idx::find(folder, &format!("{split}-labels-idx1-ubyte"))?;
+        let find = |file: &str| {
+            let path = idx::find(folder, &format!("{split}-{file}-ubyte"));
+            path.map_err(|error| error.within("data in get_config"))
+        };
+        let (images, labels) = (find("images-idx3")?, find("labels-idx1")?);
         let images = Images::read(&images)?;
         let labels = read_labels(&labels, images.count(), classes, |classes| {
             format!("set classes in get_config to {classes} if these are the right labels: they count from 0")

@@ -15,6 +15,9 @@ use crate::network::layer::Initialisation::{self, Normal, Xavier, Zero};
 use crate::network::loss::Loss;
 use crate::training::schedule::Schedule::{self, Constant, Cosine, Cycle, Step};
 
+/// The folder of the committed runs, their page and its figures.
+pub const RESULTS: &str = "results";
+
 /// With how many seeds an experiment is run, from 1 on, unless it takes too long. The findings in `results/README.md` rest
 /// on so many.
 pub const SEEDS: u64 = 10;
@@ -124,18 +127,17 @@ fn deformed(config: Config) -> Config {
 pub fn find<'a>(experiments: &'a [Experiment], name: &str) -> Result<&'a Experiment> {
     experiments.iter().find(|experiment| experiment.name == name).ok_or_else(|| {
         let names: Vec<&str> = experiments.iter().map(|experiment| experiment.name).collect();
-        Error::new("the experiment", format!("{name:?}"), format!("one of {}", names.join(", ")), "take one of these")
+        Error::new("the experiment", format!("\"{name}\""), format!("one of {}", names.join(", ")), "take one of these")
     })
 }
 
-/// `error` as it reads where the configuration is an experiment's, and so not in `get_config`; its place after `prefix`.
-pub fn in_experiment(error: Error, prefix: &str) -> Error {
+/// `error` as it reads where the configuration is an experiment's, and so not in `get_config`.
+pub fn in_experiment(error: Error) -> Error {
     let here =
         |text: String| text.replace("get_config", "src/experiments.rs").replace("src/main.rs", "src/experiments.rs");
     match error {
-        Error::Problem([place, found, expected, next]) => {
-            Error::new(format!("{prefix}{}", here(place)), found, expected, here(next))
-        }
+        Error::Problem([place, found, expected, next]) => Error::Problem([here(place), found, expected, here(next)]),
+        Error::System([what, why, next]) => Error::System([here(what), why, here(next)]),
         Error::ClosedPipe => error,
     }
 }

@@ -31,6 +31,7 @@ fn get_config() -> Config {
         seed: 1,
         class_names: vec![], // such as vec!["T-shirt", "trouser", …]
         data: "raw_data".into(),
+        transposed: false, // true for EMNIST, whose files have each image by columns
         output: "runs/latest".into(),
     }
 }

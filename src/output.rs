@@ -52,10 +52,10 @@ pub fn write(files: &[(impl AsRef<Path>, &[u8])]) -> Result<()> {
 /// As [`write()`].
 pub fn prepare(folder: &Path) -> Result<()> {
     let missing: Vec<&Path> = folder.ancestors().take_while(|folder| !folder.exists()).collect();
-    let probe = folder.join(".probe");
-    let written = write(&[(&probe, b"This folder can be written to.\n")]);
-    // Of two processes that check the same folder the other may have been quicker, and it may be in use by now.
+    let probe = folder.join(format!("probe.{}.partial", process::id()));
+    let written = fs::create_dir_all(folder).and_then(|()| fs::write(&probe, "This folder can be written to.\n"));
     let _ = fs::remove_file(&probe);
+    // Of two processes that check the same folder the other may have been quicker, and it may be in use by now.
     missing.into_iter().for_each(|folder| drop(fs::remove_dir(folder)));
-    written
+    written.map_err(|error| Error::writing(folder, &error))
 }

@@ -19,7 +19,8 @@ use crate::training::{self, Event, Trained, Trainer};
 /// # Errors
 /// Those of all that it does.
 pub fn run(config: &Config, console: &mut Console) -> Result<()> {
-    let data = Data::load(&config.data, config.classes)?;
+    config.validate()?; // whose messages come before those that follow from a wrong value
+    let data = Data::load(&config.data, config.classes)?.upright(config.transposed);
     let trained = train(config, &data, console)?;
     let saved = save(config, &data, &trained);
     for (what, accuracy) in accuracies(&data, &trained) {
@@ -40,7 +41,7 @@ pub fn arguments() -> impl Iterator<Item = String> {
 pub fn no_arguments() -> Result<()> {
     arguments().next().map_or(Ok(()), |argument| {
         let next = "change get_config in src/main.rs and run it again";
-        Err(Error::new("the arguments", format!("{argument:?}"), "none", next))
+        Err(Error::new("the arguments", argument, "none", next))
     })
 }
 
@@ -54,7 +55,7 @@ fn train(config: &Config, data: &Data, console: &mut Console) -> Result<Trained>
     let (threads, count) = (threads(), data.train.labels.len());
     let kernel = Kernel::best().on_threads(threads);
     let trainer = Trainer::new(config, &data.train, kernel)?;
-    output::prepare(&config.output)?; // before the work whose result it is to hold
+    output::prepare(&config.output).map_err(|error| error.within("output in get_config"))?; // before the work whose result it is to hold
     let (images, tests) = (thousands(count), thousands(data.test.labels.len()));
     console.line(&format!("{images} training and {tests} test images; {kernel} kernel, {threads} threads"))?;
     console.line("accuracies: running, on each batch just before it is trained on; test, after the epoch")?;

@@ -148,7 +148,7 @@ impl<'a> Trainer<'a> {
         let threads = kernel.for_work(products.max().unwrap_or(0) / 16).threads();
         let deformed = match config.deformation {
             None => None,
-            Some(deformation) => Some(Deformed::new(deformer(deformation)?, &set.images, threads == 1)),
+            Some(deformation) => Some(Deformed::new(deformer(deformation)?, &set.images, threads < kernel.threads())),
         };
         let velocity = |pair: &[usize]| Linear::zeros(pair[0], pair[1]);
         Ok(Trainer {

@@ -1,33 +1,50 @@
 //! `make experiments`: every table and figure of the coursework, with its spread.
 
+use std::ops::RangeInclusive;
 use std::path::Path;
 use std::process::ExitCode;
 
 use mnist_mlp::data::Data;
 use mnist_mlp::error::{Error, Result};
-use mnist_mlp::experiments::{self, runs, sweep, tables};
+use mnist_mlp::experiments::{self, Experiment, RESULTS, runs, sweep, tables};
 use mnist_mlp::output;
 use mnist_mlp::output::progress::Console;
 use mnist_mlp::session;
 
-/// Where all files go.
-const RESULTS: &str = "results";
 /// More seeds than anybody waits for.
 const MOST_SEEDS: u64 = 1000;
 
 const HELP: &str = "\
-Usage: experiments [NAME] [--seeds N]
-       experiments --report | --list | --help
+Usage: experiments [NAME...] [--seeds N | --seed S] [--output FOLDER]
+       experiments --report [FOLDER...] [--output FOLDER]
+       experiments --list | --help
 
-Runs the experiment NAME, or all of them, on all cores. Each run that ends is a row of
-results/runs.csv, where the rows of its experiment replace those of an earlier time. After all
-experiments, fills in the tables of results/README.md and draws the figures there.
+Runs the experiments of these names, or all of them, on all cores. Each run that
+ends becomes a row of runs.csv in the output folder, in the place of an earlier
+run of its experiment with its seed. Where an experiment's configuration has
+changed, the first run that ends takes the place of all its earlier ones. After
+all experiments, makes the report.
 
-  --seeds N    with the seeds from 1 to N (default 10; 3 for wide)
-  --report     makes tables and figures from the runs that are there, and runs nothing
-  --list       lists the names
-  --help       shows this
+  --seeds N        with the seeds from 1 to N (default 10; 3 for wide)
+  --seed S         with this seed alone
+  --output FOLDER  the output folder (default results)
+  --report         runs nothing: adds the runs of these folders to those of the
+                   output folder, fills in the tables of its README.md and
+                   draws its figures
+  --list           lists the names
+  --help           shows this
 ";
+/// What a message ends with.
+const SEE_HELP: &str = "--help says what each does";
+
+/// What the arguments ask for.
+struct Request<'a> {
+    is_report: bool,
+    /// Of experiments; or of folders with runs, for a report.
+    names: Vec<&'a str>,
+    seeds: Option<RangeInclusive<u64>>,
+    output: &'a Path,
+}
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = session::arguments().collect();
@@ -35,39 +52,87 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: &[&str]) -> Result<()> {
-    let (all, folder, mut console) = (experiments::all(), Path::new(RESULTS), Console::stdout());
-    let (name, seeds) = match *arguments {
-        ["--help"] => return console.line(HELP.trim_end()),
-        ["--list"] => return all.iter().try_for_each(|experiment| console.line(experiment.name)),
-        ["--report"] => return tables::report(folder, &all, &mut console),
-        [] => (None, None),
-        ["--seeds", n] => (None, Some(seeds(n)?)),
-        [name] if !name.starts_with('-') => (Some(name), None),
-        [name, "--seeds", n] | ["--seeds", n, name] if !name.starts_with('-') => (Some(name), Some(seeds(n)?)),
+    let (all, mut console) = (experiments::all(), Console::stdout());
+    match *arguments {
+        ["--help"] => console.line(HELP.trim_end()),
+        ["--list"] => all.iter().try_for_each(|experiment| console.line(experiment.name)),
         _ => {
-            let expected = "[NAME] [--seeds N], or one of --report, --list and --help alone";
-            return Err(Error::new("the arguments", format!("{arguments:?}"), expected, "--help says what each does"));
+            let request = parse(arguments)?;
+            let work = if request.is_report { report } else { train };
+            work(&request, &all, &mut console)
         }
-    };
-    let mut chosen = match name {
-        Some(name) => vec![experiments::find(&all, name)?.clone()],
-        None => all.clone(),
-    };
-    chosen.iter_mut().for_each(|experiment| experiment.seeds = 1..=seeds.unwrap_or(*experiment.seeds.end()));
-    // What is there is read first, so that nobody learns after the work that it cannot be added to.
-    output::prepare(folder)?;
-    let path = folder.join(runs::FILE);
-    let (_, dropped) = runs::read(&path, &all)?;
-    dropped.iter().try_for_each(|line| console.line(line))?;
-    let config = &chosen[0].config;
-    let data = Data::load(&config.data, config.classes).map_err(|error| experiments::in_experiment(error, ""))?;
-    sweep::sweep(&chosen, &data, session::threads(), &mut console, |ended| runs::replace(&path, &all, ended))?;
-    if name.is_none() { tables::report(folder, &all, &mut console) } else { Ok(()) }
+    }
 }
 
-fn seeds(text: &str) -> Result<u64> {
-    text.parse().ok().filter(|seeds| (1..=MOST_SEEDS).contains(seeds)).ok_or_else(|| {
-        let expected = format!("a whole number from 1 to {MOST_SEEDS}");
-        Error::new("the argument after --seeds", text, expected, "--help says how to use it")
-    })
+fn parse<'a>(arguments: &[&'a str]) -> Result<Request<'a>> {
+    let mut request = Request { is_report: false, names: vec![], seeds: None, output: Path::new(RESULTS) };
+    let mut rest = arguments.iter().copied();
+    while let Some(argument) = rest.next() {
+        let mut value = |expected: &str| match rest.next() {
+            Some(value) if !value.is_empty() && !value.starts_with('-') => Ok(value),
+            other => {
+                let (place, found) = (format!("the argument after {argument}"), other.unwrap_or("nothing"));
+                Err(Error::new(place, found, expected, SEE_HELP))
+            }
+        };
+        let mut number = |most| {
+            let expected = format!("a whole number from 1 to {most}");
+            let text = value(&expected)?;
+            let number = text.parse().ok().filter(|number| (1..=most).contains(number));
+            number.ok_or_else(|| Error::new(format!("the argument after {argument}"), text, expected, SEE_HELP))
+        };
+        match argument {
+            "--report" => request.is_report = true,
+            "--seeds" => request.seeds = Some(1..=number(MOST_SEEDS)?),
+            "--seed" => request.seeds = number(u64::MAX).map(|seed| Some(seed..=seed))?,
+            "--output" => request.output = Path::new(value("a folder")?),
+            name if !name.starts_with('-') => request.names.push(name),
+            _ => return Err(Error::new("the arguments", argument, "names and options", SEE_HELP)),
+        }
+    }
+    if request.is_report && request.seeds.is_some() {
+        return Err(Error::new("the arguments", "seeds for --report", "folders alone", SEE_HELP));
+    }
+    Ok(request)
+}
+
+/// Adds the runs of the named folders to those of the output folder, and makes tables and figures of all.
+fn report(request: &Request, all: &[Experiment], console: &mut Console) -> Result<()> {
+    let mut added = Vec::new();
+    for folder in request.names.iter().map(Path::new) {
+        let (runs, lines) = runs::read_current(&folder.join(runs::FILE), all)?;
+        lines.iter().try_for_each(|line| console.line(line))?;
+        if runs.is_empty() {
+            return Err(Error::new(folder.display(), "no run", "a folder with runs.csv", SEE_HELP));
+        }
+        added.extend(runs);
+    }
+    if !added.is_empty() {
+        let lines = runs::add(&request.output.join(runs::FILE), all, &added)?;
+        lines.iter().try_for_each(|line| console.line(line))?;
+    }
+    tables::report(request.output, all, console)
+}
+
+/// Runs the named experiments, or all.
+fn train(request: &Request, all: &[Experiment], console: &mut Console) -> Result<()> {
+    let find = |name: &&str| experiments::find(all, name).cloned();
+    let mut chosen = request.names.iter().map(find).collect::<Result<Vec<_>>>()?;
+    if chosen.is_empty() {
+        chosen = all.to_vec();
+    }
+    if let Some(seeds) = &request.seeds {
+        chosen.iter_mut().for_each(|experiment| experiment.seeds = seeds.clone());
+    }
+    // What is there is read first, so that nobody learns after the work that it cannot be added to.
+    output::prepare(request.output)?;
+    let path = request.output.join(runs::FILE);
+    runs::read(&path)?;
+    let config = &chosen[0].config;
+    let data = Data::load(&config.data, config.classes).map_err(experiments::in_experiment)?;
+    let data = data.upright(config.transposed);
+    let save = |ended: &runs::Run| runs::add(&path, all, std::slice::from_ref(ended));
+    sweep::sweep(&chosen, &data, session::threads(), console, save)?;
+    console.line(&format!("added to {}", path.display()))?;
+    if request.names.is_empty() { tables::report(request.output, all, console) } else { Ok(()) }
 }

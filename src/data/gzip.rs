@@ -2,15 +2,19 @@
 
 mod deflate;
 
-use deflate::{CUT_SHORT, Result, ensure, inflate};
+pub use deflate::CUT_SHORT;
+use deflate::{Result, ensure, inflate};
+
+/// The error of a file that may well be sound.
+pub const TOO_LITTLE_MEMORY: &str = "promises more bytes than fit into memory";
 
 /// The two bytes that every gzip file begins with (RFC 1952 §2.3.1).
 pub const MAGIC: [u8; 2] = [0x1f, 0x8b];
 
 /// The first `most` bytes of a gzip file's content, or all of it where it is shorter.
 ///
-/// A content shorter than `most` has been verified: the CRC-32 and length of each member, and that nothing follows the
-/// last. Once `most` bytes are there, the rest of `input` is not looked at: it may be the beginning of a file. Memory stays
+/// A content shorter than `most` has been verified: the CRC-32 and length of each member, and that nothing but zeros, with
+/// which tapes and tar pad, follows the last. Once `most` bytes are there, the rest of `input` is not looked at: it may be the beginning of a file. Memory stays
 /// below `most`, and below 1032 times the length of `input`, plus 64 KiB.
 ///
 /// # Errors
@@ -20,7 +24,7 @@ pub fn gunzip(input: &[u8], most: usize) -> Result<Vec<u8>> {
     // Two bits give at most 258 bytes: the longest match, with code words of one bit for its length and its distance.
     let possible = input.len().saturating_mul(258 * 8 / 2);
     let reserved = most.min(possible).saturating_add(65_535);
-    content.try_reserve_exact(reserved).map_err(|_| "promises more bytes than fit into memory")?;
+    content.try_reserve_exact(reserved).map_err(|_| TOO_LITTLE_MEMORY)?;
     let mut rest = input;
     loop {
         let start = content.len();
@@ -33,7 +37,7 @@ pub fn gunzip(input: &[u8], most: usize) -> Result<Vec<u8>> {
         let member = &content[start..];
         ensure(take(&mut rest)? == crc32(member).to_le_bytes(), "does not pass its CRC-32 check")?;
         ensure(take(&mut rest)? == (member.len() as u32).to_le_bytes(), "does not have the length told at its end")?;
-        if rest.is_empty() {
+        if rest.iter().all(|&byte| byte == 0) {
             return Ok(content);
         }
         ensure(rest.starts_with(&MAGIC), "is followed by other bytes")?;

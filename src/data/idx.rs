@@ -6,40 +6,68 @@ use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use crate::data::gzip::{MAGIC, gunzip};
-use crate::error::{Error, Result};
+use crate::data::gzip::{CUT_SHORT, MAGIC, TOO_LITTLE_MEMORY, gunzip};
+use crate::error::{Error, Result, absolute};
 
 /// The type byte of unsigned bytes, the only type that MNIST and its relatives use.
 const UNSIGNED_BYTE: u8 = 0x08;
 
-/// How much is read before the header is checked: more than the longest block of a gzip file that is not compressed.
+/// How much is read at first, before the header is checked: more than the longest block of a gzip file that is not compressed.
 const START: u64 = 1 << 18;
 
 const FETCH: &str = "fetch the file again";
 
-/// `folder/name`, or `folder/name.gz` where that does not exist.
+/// The file in `folder` that has `name`, one of MNIST's, as it is or as others spell it: `.idx` for `-idx`
+/// (Kaggle, 7-Zip), `test` for `t10k` and words before it (EMNIST), `.gz` after it. Where a file is there
+/// both plain and gzipped, the plain one.
 ///
 /// # Errors
-/// If neither is there, or the folder itself is missing.
+/// If there is none, or more than one, or the folder itself is missing.
 pub fn find(folder: &Path, name: &str) -> Result<PathBuf> {
+    let place = absolute(folder);
     let no_folder = |found| {
-        let next = "put train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-images-idx3-ubyte and \
-                    t10k-labels-idx1-ubyte there, each plain or as .gz (a fresh clone has them in raw_data)";
-        Err(Error::new(folder.display(), found, "the folder with the data files", next))
+        let next = match folder.starts_with("~") {
+            true => "write the path in full, since ~ means nothing here",
+            false => {
+                "put train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-images-idx3-ubyte and \
+                 t10k-labels-idx1-ubyte there, each plain or as .gz (a fresh clone has them in raw_data)"
+            }
+        };
+        Err(Error::new(place.display(), found, "the folder with the data files", next))
     };
-    match fs::metadata(folder) {
-        Ok(about) if about.is_dir() => {}
-        Ok(_) => return no_folder("a file"),
+    let entries = match fs::read_dir(folder) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return no_folder("no such folder"),
-        Err(error) => return Err(Error::reading(folder, &error)),
+        Err(error) if error.kind() == io::ErrorKind::NotADirectory => return no_folder("a file"),
+        entries => entries.map_err(|error| Error::reading(folder, &error))?,
+    };
+    let names = [name.into(), name.replace("t10k", "test")].map(|name| [name.replace("-idx", ".idx"), name]);
+    let is_named = |file: &str| {
+        let mut before = names.iter().flatten().filter_map(|name| file.strip_suffix(&**name));
+        before.any(|before| before.is_empty() || before.ends_with('-'))
+    };
+    let mut found = Vec::new();
+    for entry in entries {
+        let entry = entry.map_err(|error| Error::reading(folder, &error))?;
+        let Ok(file) = entry.file_name().into_string() else { continue };
+        if is_named(file.strip_suffix(".gz").unwrap_or(&file)) && !entry.path().is_dir() {
+            found.push(file);
+        }
     }
-    let paths = [name.to_string(), format!("{name}.gz")].map(|name| folder.join(name));
-    // Where one can't tell whether the file is there, trying to read it says why.
-    if let Some(path) = paths.iter().find(|path| !matches!(path.try_exists(), Ok(false))) {
-        return Ok(path.clone());
+    found.sort();
+    found.dedup_by(|gzipped, plain| gzipped.strip_suffix(".gz") == Some(plain));
+    match &found[..] {
+        [file] => Ok(folder.join(file)),
+        [] => {
+            let next = "put the file there, or check the folder's name; raw_data/README.md has other names it may have";
+            let expected = "the file, plain or with .gz after its name";
+            Err(Error::new(place.join(name).display(), "no such file", expected, next))
+        }
+        [first, second, ..] => {
+            let (found, expected) = (format!("{first} and {second}"), format!("one file for {name}"));
+            let next = "keep the four files of each data set in a folder of their own";
+            Err(Error::new(place.display(), found, expected, next))
+        }
     }
-    let next = "put the file there, or check the folder's name";
-    Err(Error::new(paths[0].display(), "neither this file nor one with .gz after its name", "one of the two", next))
 }
 
 /// Reads one IDX file of unsigned bytes, plain or gzipped as its first bytes tell: the size of each of its `N` dimensions
@@ -50,7 +78,11 @@ pub fn find(folder: &Path, name: &str) -> Result<PathBuf> {
 /// If it can't be read, is something else, or is shorter or longer than its own header promises.
 pub fn read_file<const N: usize>(path: &Path) -> Result<([usize; N], Vec<u8>)> {
     let failed = |error| Error::reading(path, &error);
-    let corrupt = |problem| Error::new(path.display(), format!("a gzip file that {problem}"), "a sound one", FETCH);
+    let too_large = || failed(io::ErrorKind::OutOfMemory.into());
+    let corrupt = |problem| match problem {
+        TOO_LITTLE_MEMORY => too_large(),
+        _ => Error::new(path.display(), format!("a gzip file that {problem}"), "a sound one", FETCH),
+    };
     let file = File::open(path).map_err(failed)?;
     let about = file.metadata().map_err(failed)?;
     if about.is_dir() {
@@ -64,6 +96,13 @@ pub fn read_file<const N: usize>(path: &Path) -> Result<([usize; N], Vec<u8>)> {
 
     let header_size = 4 + 4 * N;
     let gzipped = bytes.starts_with(&MAGIC);
+    // The name and the comment in a gzip file's own header may be of any length.
+    while gzipped && gunzip(&bytes, header_size) == Err(CUT_SHORT) {
+        let length = bytes.len() as u64;
+        if (&file).take(length).read_to_end(&mut bytes).map_err(failed)? == 0 {
+            break;
+        }
+    }
     let start = if gzipped { &gunzip(&bytes, header_size).map_err(corrupt)? } else { &bytes };
     let dims: [usize; N] = parse_header(path, start)?;
     let size = header_size + dims.iter().product::<usize>();
@@ -82,8 +121,8 @@ pub fn read_file<const N: usize>(path: &Path) -> Result<([usize; N], Vec<u8>)> {
     }
 
     // A gzip file is hardly longer than its content: one that is twice as long need not be read to its end.
-    let left = 2 * size as u64 + START - bytes.len() as u64;
-    bytes.try_reserve_exact(about.len().min(left) as usize).map_err(|error| failed(error.into()))?;
+    let left = 2 * size as u64 + START;
+    bytes.try_reserve_exact(about.len().min(left) as usize).map_err(|_| too_large())?;
     file.take(left).read_to_end(&mut bytes).map_err(failed)?;
     if gzipped {
         bytes = gunzip(&bytes, size + 1).map_err(corrupt)?;
@@ -103,11 +142,17 @@ fn parse_header<const N: usize>(path: &Path, start: &[u8]) -> Result<[usize; N]>
         return wrong(format!("something else, which begins with \"{beginning}\""), FETCH);
     }
     if type_byte != UNSIGNED_BYTE {
-        let next = "use a file of unsigned bytes (type byte 0x08)";
-        return wrong(format!("values of another type (type byte {type_byte:#04x})"), next);
+        let values = if type_byte == 0x0c { "32-bit integers" } else { "values of another type" };
+        let next = "convert it to unsigned bytes (type byte 0x08), as raw_data/README.md shows";
+        return wrong(format!("{values} (type byte {type_byte:#04x})"), next);
     }
     if usize::from(count) != N {
-        return wrong(an_idx_file(count.into()), "check whether images and labels were swapped");
+        let next = match (count, N) {
+            (1, 3) | (3, 1) => "check whether images and labels were swapped",
+            (_, 3) => "reshape it to count × rows × columns, as raw_data/README.md shows",
+            _ => "reshape it to one label an image, as raw_data/README.md shows",
+        };
+        return wrong(an_idx_file(count.into()), next);
     }
     let Some(sizes) = sizes.as_chunks().0.first_chunk() else { return cut() };
     let dims: [usize; N] = sizes.map(|size| u32::from_be_bytes(size) as usize);

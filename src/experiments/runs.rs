@@ -1,7 +1,7 @@
 //! The runs of all experiments in one file: a row for each run, written when the run ends.
 
 use std::collections::HashSet;
-use std::fs;
+use std::fs::{self, File};
 use std::io;
 use std::path::Path;
 
@@ -96,18 +96,17 @@ pub fn of<'a>(runs: &'a [Run], name: &str) -> impl Iterator<Item = &'a Run> {
     runs.iter().filter(move |run| run.experiment == name)
 }
 
-/// The runs in `path` that belong to `experiments` as they are now, and a line for each experiment with runs that do not:
-/// it, or its configuration, has changed since, so they must not be counted. No run if there is no file.
+/// The runs in `path`; none if there is no such file.
 ///
 /// # Errors
 /// What the disk says; a row that no sweep has written, or that is there twice.
-pub fn read(path: &Path, experiments: &[Experiment]) -> Result<(Vec<Run>, Vec<String>)> {
+pub fn read(path: &Path) -> Result<Vec<Run>> {
     let text = match fs::read_to_string(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Default::default()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(vec![]),
         text => text.map_err(|error| Error::reading(path, &error))?,
     };
     let wrong = |number: usize, line: &str, expected: &str, next: &str| {
-        let found = format!("{:?}", line.chars().take(60).collect::<String>());
+        let found = format!("\"{}\"", line.chars().take(60).collect::<String>());
         Err(Error::new(format!("{}, line {number}", path.display()), found, expected, next))
     };
     let mut lines = text.lines();
@@ -116,7 +115,7 @@ pub fn read(path: &Path, experiments: &[Experiment]) -> Result<(Vec<Run>, Vec<St
         return wrong(1, header, HEADER, "delete the file, and run the experiments again");
     }
     let again = "delete the line, and run its experiment again";
-    let (mut runs, mut dropped, mut seen) = (Vec::new(), Vec::new(), HashSet::new());
+    let (mut runs, mut seen) = (Vec::new(), HashSet::new());
     for (number, line) in (2..).zip(lines) {
         let Some(run) = Run::of_row(line) else {
             return wrong(number, line, "a row as a sweep writes it", again);
@@ -124,30 +123,65 @@ pub fn read(path: &Path, experiments: &[Experiment]) -> Result<(Vec<Run>, Vec<St
         if !seen.insert((run.experiment.clone(), run.seed)) {
             return wrong(number, line, "no second run with the same seed", again);
         }
-        if experiments.iter().any(|e| e.name == run.experiment && e.configuration() == run.configuration) {
-            runs.push(run);
-        } else {
-            let why =
-                format!("{}: dropped the runs of {}, which had another configuration", path.display(), run.experiment);
-            dropped.extend((dropped.last() != Some(&why)).then_some(why));
-        }
+        runs.push(run);
     }
-    Ok((runs, dropped))
+    Ok(runs)
 }
 
-/// Writes `ended`, all runs of a sweep so far, into `path`, in the place of whatever other runs of their experiments are
-/// there, so that runs from before and after a change are never mixed. The file is written whole, in the order of
-/// `experiments` and then of the seeds.
+/// Those of the runs in `path` that belong to `experiments` as they are now, and a line for each
+/// experiment with others: it, or its configuration, has changed since, so they must not be counted.
+///
+/// # Errors
+/// Those of [`read`].
+pub fn read_current(path: &Path, experiments: &[Experiment]) -> Result<(Vec<Run>, Vec<String>)> {
+    let is_current = |run: &Run| {
+        let mut same = experiments.iter().filter(|experiment| experiment.name == run.experiment);
+        same.any(|experiment| experiment.configuration() == run.configuration)
+    };
+    let (runs, others): (Vec<_>, Vec<_>) = read(path)?.into_iter().partition(is_current);
+    let line = |run: Run| {
+        let name = run.experiment;
+        format!("{}: not counting runs of {name}: its configuration has changed", path.display())
+    };
+    let mut lines: Vec<String> = others.into_iter().map(line).collect();
+    lines.dedup();
+    Ok((runs, lines))
+}
+
+/// Adds the runs that have `ended` to those in `path`, in the order of `experiments` and then of the
+/// seeds. A run takes the place of an earlier one with its experiment and seed, and of all earlier runs
+/// of its experiment that had another configuration: of these a line is returned, for each experiment.
+///
+/// The file is written whole. Several processes may add to it at once: each waits for the lock of the
+/// file `runs.lock` beside it. Where the file system has no locks, each needs a folder of its own.
 ///
 /// # Errors
 /// Those of [`read`] and of [`output::write`].
-pub fn replace(path: &Path, experiments: &[Experiment], ended: &[Run]) -> Result<()> {
-    // Read each time: another sweep may have written runs of other experiments.
-    let (mut runs, _) = read(path, experiments)?;
-    runs.retain(|run| of(ended, &run.experiment).next().is_none());
-    runs.extend_from_slice(ended);
+pub fn add(path: &Path, experiments: &[Experiment], ended: &[Run]) -> Result<Vec<String>> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    fs::create_dir_all(folder).map_err(|error| Error::writing(folder, &error))?;
+    let lock_path = path.with_extension("lock");
+    let lock = File::create(&lock_path).map_err(|error| Error::writing(&lock_path, &error))?;
+    match lock.lock() {
+        Err(error) if error.kind() != io::ErrorKind::Unsupported => {
+            return Err(Error::writing(&lock_path, &error));
+        }
+        _ => {}
+    }
+    let (mut runs, mut lines) = (read(path)?, Vec::new());
+    for run in ended {
+        let (name, before) = (&run.experiment, runs.len());
+        runs.retain(|other| other.experiment != *name || other.configuration == run.configuration);
+        if runs.len() < before {
+            let (count, path) = (before - runs.len(), path.display());
+            lines.push(format!("{path}: removed {count} runs of {name}: its configuration has changed"));
+        }
+        runs.retain(|other| (&other.experiment, other.seed) != (name, run.seed));
+        runs.push(run.clone());
+    }
     let position = |run: &Run| experiments.iter().position(|experiment| experiment.name == run.experiment);
-    runs.sort_by_key(|run| (position(run), run.seed));
+    runs.sort_by_key(|run| (position(run).unwrap_or(usize::MAX), run.seed));
     let rows: String = runs.iter().map(Run::row).collect();
-    output::write(&[(path, format!("{HEADER}\n{rows}").as_bytes())])
+    output::write(&[(path, format!("{HEADER}\n{rows}").as_bytes())])?;
+    Ok(lines)
 }

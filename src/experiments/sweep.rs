@@ -22,7 +22,7 @@ enum News {
 }
 
 /// Runs each of `experiments` with its seeds, `workers` runs at a time, the longest first so that the workers end
-/// together. When a run ends it gets a line on the console, and `save` is given all runs that have ended so far.
+/// together. When a run ends, `save` is given it and returns lines for the console, where it gets one too.
 /// Nothing but the seconds and the order depends on `workers`.
 ///
 /// # Errors
@@ -33,7 +33,7 @@ pub fn sweep(
     data: &Data,
     workers: usize,
     console: &mut Console,
-    mut save: impl FnMut(&[Run]) -> Result<()> + Send,
+    mut save: impl FnMut(&Run) -> Result<Vec<String>> + Send,
 ) -> Result<()> {
     let mut jobs: Vec<(&Experiment, u64)> = experiments
         .iter()
@@ -47,7 +47,7 @@ pub fn sweep(
     console.line(&format!("{:width$}  seed   train    test  best (epoch)  seconds", "experiment"))?;
     let (start, all, all_epochs) =
         (Instant::now(), jobs.len(), jobs.iter().map(|job| job.0.config.epochs).sum::<usize>());
-    let (mut done, mut epochs, mut running, mut runs) = (0, 0, Vec::new(), Vec::new());
+    let (mut done, mut epochs, mut running) = (0, 0, Vec::new());
     let (mut failure, mut stop) = (Ok(()), Ok(()));
     let mut show = |name: &str, news| match news {
         News::Begins => {
@@ -68,16 +68,14 @@ pub fn sweep(
                 Ok(run) => {
                     let Run { experiment, seed, train_accuracy, .. } = &run;
                     let (test, (best, epoch)) = (run.test_accuracy(), run.best_test_accuracy());
-                    let line = format!(
+                    save(&run)?.iter().try_for_each(|line| console.line(line))?;
+                    format!(
                         "{experiment:width$}  {seed:4}  {train_accuracy:6.4}  {test:6.4}  {best:.4} ({epoch:3})  \
                          {seconds:7.1}"
-                    );
-                    runs.push(run);
-                    save(&runs)?;
-                    line
+                    )
                 }
                 Err(error) => {
-                    failure = failure.clone().and(Err(in_experiment(error, &format!("{name}: "))));
+                    failure = failure.clone().and(Err(in_experiment(error).within(name)));
                     format!("{name} failed")
                 }
             };

@@ -7,7 +7,7 @@ use std::path::Path;
 use crate::error::{Error, Result};
 use crate::experiments::runs::{self, Run, of};
 use crate::experiments::statistics::Spread;
-use crate::experiments::{self, Experiment};
+use crate::experiments::{self, Experiment, RESULTS};
 use crate::output;
 use crate::output::plot::{Figure, Line};
 use crate::output::progress::Console;
@@ -35,7 +35,8 @@ const COMPARISONS: [(&str, &str, &str); 9] = [
     ("deformation", "Deformation", "xavier-step-l2-1e-5 xavier-step-l2-1e-5-deformed best wide"),
 ];
 
-/// Renews `README.md` and the figures in `folder` from the runs there. In the page it fills in
+/// Renews `README.md` and the figures in `folder` from the runs there. A folder without a page, or without the two CSV files,
+/// gets what [`RESULTS`] has. In the page it fills in
 ///
 /// - the lines between `<!-- NAME: begin -->` and `<!-- NAME: end -->`, for each comparison and for two CSV files;
 /// - the second cell of each line ``| `ROW` − `BASE` | | above |``, the paired difference of the final test accuracies, or
@@ -48,17 +49,21 @@ const COMPARISONS: [(&str, &str, &str); 9] = [
 /// What the disk says, what [`runs::read`] finds, a table without its marks, and a line of evidence that is none. When
 /// all is written: the first third cell that the numbers contradict, if they are of as many seeds as the page rests on.
 pub fn report(folder: &Path, experiments: &[Experiment], console: &mut Console) -> Result<()> {
-    let (runs, dropped) = runs::read(&folder.join(runs::FILE), experiments)?;
-    dropped.iter().try_for_each(|line| console.line(line))?;
+    let (runs, lines) = runs::read_current(&folder.join(runs::FILE), experiments)?;
+    lines.iter().try_for_each(|line| console.line(line))?;
     if runs.is_empty() {
         return Err(Error::new(folder.display(), "no run", "at least one", "run make experiments first"));
     }
-    let read = |path: &Path| fs::read_to_string(path).map_err(|error| Error::reading(path, &error));
+    let read = |name: &str| {
+        let own = folder.join(name);
+        let path = if own.exists() { own } else { Path::new(RESULTS).join(name) };
+        fs::read_to_string(&path).map_err(|error| Error::reading(&path, &error))
+    };
     let path = folder.join("README.md");
-    let mut page = read(&path)?;
+    let mut page = read("README.md")?;
     findings(&path, &page, experiments, &runs)?; // before the lines get other numbers
     for name in ["learning-rates", "trials"] {
-        page = fill(&path, &page, name, &as_table(&read(&folder.join(format!("{name}.csv")))?))?;
+        page = fill(&path, &page, name, &as_table(&read(&format!("{name}.csv"))?))?;
     }
     for (name, _, rows) in COMPARISONS {
         page = fill(&path, &page, name, &comparison(experiments, rows, &runs))?;
@@ -98,7 +103,7 @@ fn findings(path: &Path, page: &str, experiments: &[Experiment], runs: &[Run]) -
                 };
                 let (seen, word, is_whole) = seen(what, experiments, runs).ok_or_else(|| {
                     let expected = "`ROW` − `BASE`, the same with \", after epoch N\", or `ROW` ends below 0.5";
-                    wrong(format!("{what:?}"), expected, "`experiments --list` has the names of all rows")
+                    wrong(format!("\"{what}\""), expected, "`experiments --list` has the names of all rows")
                 })?;
                 if word != said && is_whole {
                     let expected = format!("{word}, since it is {seen}");

@@ -64,7 +64,7 @@ pub fn html(
     let samples = array((0..samples).map(|i| array(probabilities.row(i))));
     // The script page.js reads these by name.
     let mut members = vec![
-        ("config", pairs(&config.fields())),
+        ("config", pairs(&config.shown())),
         ("accuracies", pairs(accuracies)),
         ("class_names", array(config.class_names.iter().map(|name| quote(name)))),
         ("rows", images.rows.to_string()),

@@ -7,13 +7,16 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::common::{Folder, assert_error, assert_refused, pictures};
+use crate::common::{Folder, assert_error, assert_refused, pictures, small_config};
 use mnist_mlp::config::Config;
 use mnist_mlp::data::Data;
+use mnist_mlp::data::deformation::Deformation;
 use mnist_mlp::experiments::runs::{self, Run};
 use mnist_mlp::experiments::statistics::Spread;
 use mnist_mlp::experiments::{self, Experiment, SEEDS, sweep, tables};
+use mnist_mlp::math::kernel::Kernel;
 use mnist_mlp::output::progress::Console;
+use mnist_mlp::training::Trainer;
 
 fn small_data() -> Data {
     Data { train: pictures(40, 4, 4, 10), test: pictures(20, 4, 4, 10) }
@@ -32,12 +35,12 @@ fn run(experiment: &str, seed: u64, accuracies: &[f64]) -> Run {
     }
 }
 
-fn read(folder: &Path) -> (Vec<Run>, Vec<String>) {
-    runs::read(&folder.join("runs.csv"), &experiments::all()).unwrap_or_else(|error| panic!("{error}"))
+fn read(folder: &Path) -> Vec<Run> {
+    runs::read(&folder.join("runs.csv")).unwrap_or_else(|error| panic!("{error}"))
 }
 
-fn replace(folder: &Path, ended: &[Run]) {
-    runs::replace(&folder.join("runs.csv"), &experiments::all(), ended).unwrap();
+fn add(folder: &Path, ended: &[Run]) {
+    assert_eq!(runs::add(&folder.join("runs.csv"), &experiments::all(), ended), Ok(vec![]));
 }
 
 fn silent() -> Console {
@@ -61,16 +64,16 @@ fn text(bytes: &[u8]) -> String {
 #[test]
 fn runs_come_back_as_they_were_written() {
     let Folder(folder) = &Folder::new("round-trip");
-    assert_eq!(read(folder), (vec![], vec![]), "no file, no runs");
+    assert_eq!(read(folder), vec![], "no file, no runs");
     let [xavier, normal, earlier, zero] = &[
         run("xavier-step", 10, &[0.25, 0.75, 0.75]),
         run("normal-step", 12, &[0.113, 0.0]),
         run("normal-step", 2, &[0.9]),
         run("zero-constant", 2, &[0.1]),
     ];
-    replace(folder, &[xavier, normal, earlier, zero].map(Run::clone));
+    add(folder, &[xavier, normal, earlier, zero].map(Run::clone));
     let expected = [zero, earlier, normal, xavier].map(Run::clone);
-    assert_eq!(read(folder).0, expected, "in the order of the experiments, then by seed");
+    assert_eq!(read(folder), expected, "in the order of the experiments, then by seed");
     assert_eq!(xavier.best_test_accuracy(), (0.75, 2), "the first of equals");
     assert_eq!((xavier.plateau_ends(), normal.plateau_ends()), (Some(2), None));
     let row = format!(
@@ -81,33 +84,41 @@ fn runs_come_back_as_they_were_written() {
 }
 
 #[test]
-fn runs_of_before_and_after_a_change_are_never_mixed() {
+fn a_run_replaces_its_like_and_what_its_experiment_was_before() {
     let Folder(folder) = &Folder::new("replace");
-    let old = [run("normal-step", 1, &[0.9]), run("normal-step", 2, &[0.9]), run("xavier-step", 1, &[0.9])];
-    replace(folder, &old);
-    let new = run("normal-step", 2, &[0.8]);
-    replace(folder, std::slice::from_ref(&new));
-    assert_eq!(read(folder).0, [new.clone(), old[2].clone()], "the runs of one experiment are replaced, all of them");
+    let [normal, xavier] = [run("normal-step", 1, &[0.9]), run("xavier-step", 1, &[0.9])];
+    let again = run("normal-step", 2, &[0.8]);
+    add(folder, &[normal.clone(), run("normal-step", 2, &[0.9]), xavier.clone()]);
+    add(folder, std::slice::from_ref(&again));
+    assert_eq!(read(folder), [normal, again, xavier.clone()], "one run takes the place of one run");
 
-    let mut all = experiments::all();
+    let (mut all, path) = (experiments::all(), folder.join("runs.csv"));
     let changed = all.iter_mut().find(|row| row.name == "normal-step").unwrap();
     changed.config.learning_rate = 0.03;
-    let (counted, dropped) = runs::read(&folder.join("runs.csv"), &all).unwrap();
-    assert_eq!((counted, dropped.len()), (vec![old[2].clone()], 1));
-    assert!(dropped[0].contains("normal-step, which had another configuration"), "{dropped:?}");
+    let new = Run { configuration: changed.configuration(), ..run("normal-step", 3, &[0.7]) };
+    let (counted, lines) = runs::read_current(&path, &all).unwrap();
+    assert_eq!((counted, lines.len()), (vec![xavier.clone()], 1));
+    assert!(lines[0].contains("not counting runs of normal-step: its configuration has changed"), "{lines:?}");
+    let other = run("zero-constant", 1, &[0.1]);
+    assert_eq!(runs::add(&path, &all, std::slice::from_ref(&other)), Ok(vec![]));
+    assert_eq!(read(folder).len(), 4, "what has another configuration stays until its experiment runs");
+    let lines = runs::add(&path, &all, std::slice::from_ref(&new)).unwrap();
+    assert!(lines[0].contains("removed 2 runs of normal-step: its configuration has changed"), "{lines:?}");
+    assert_eq!(read(folder), [other, new, xavier]);
     let Experiment { config, .. } = &all[0];
     let hash = |config| Experiment { config, ..all[0].clone() }.configuration();
     let elsewhere = Config { seed: 7, data: "fashion".into(), output: "elsewhere".into(), ..config.clone() };
     assert_eq!(hash(elsewhere), hash(config.clone()));
     assert_ne!(hash(Config { momentum: 0.9, ..config.clone() }), hash(config.clone()));
-    assert_eq!(read(Path::new("results")).1, [""; 0], "the committed runs count");
+    let committed = runs::read_current(Path::new("results/runs.csv"), &experiments::all()).unwrap();
+    assert_eq!(committed.1, [""; 0], "the committed runs count");
 }
 
 #[test]
 fn a_row_that_is_not_a_whole_run_is_named() {
     let Folder(folder) = &Folder::new("bad-rows");
     let path = folder.join("runs.csv");
-    replace(folder, &[run("normal-step", 1, &[0.25, 0.75]), run("normal-step", 2, &[0.5])]);
+    add(folder, &[run("normal-step", 1, &[0.25, 0.75]), run("normal-step", 2, &[0.5])]);
     let whole = fs::read_to_string(&path).unwrap();
     let cases = [
         (1, "experiment,", "name,"),
@@ -128,10 +139,10 @@ fn a_row_that_is_not_a_whole_run_is_named() {
         assert_ne!(changed, whole, "{from}");
         fs::write(&path, &changed).unwrap();
         let place = format!("{}, line {number}: ", path.display());
-        assert_error(runs::read(&path, &experiments::all()), &[&place]);
+        assert_error(runs::read(&path), &[&place]);
     }
     fs::write(&path, b"\xff\xfe").unwrap();
-    assert_error(runs::read(&path, &experiments::all()), &[path.to_str().unwrap()]);
+    assert_error(runs::read(&path), &[path.to_str().unwrap()]);
 }
 
 #[test]
@@ -142,18 +153,44 @@ fn one_worker_and_many_find_the_same() {
     let [one, many] = [1, 8].map(|workers| {
         let Folder(folder) = &Folder::new(&format!("{workers}-workers"));
         let mut epochs = Vec::new();
-        let save = |ended: &[Run]| {
-            epochs = ended.iter().map(|run| run.test_accuracies.len()).collect();
-            runs::replace(&folder.join("runs.csv"), &all, ended)
+        let save = |ended: &Run| {
+            epochs.push(ended.test_accuracies.len());
+            runs::add(&folder.join("runs.csv"), &all, std::slice::from_ref(ended))
         };
         sweep::sweep(&short, &data, workers, &mut silent(), save).unwrap();
         assert!(workers > 1 || epochs.is_sorted_by(|a, b| a >= b), "the longest first: {epochs:?}");
-        read(folder).0
+        read(folder)
     });
     assert_eq!(one.len(), 2 * short.len());
     assert_eq!(one, many);
     let [first, second] = [0, 1].map(|i| &runs::of(&one, "xavier-cosine-20").nth(i).unwrap().running_accuracies);
     assert_ne!(first, second, "another seed, another network");
+}
+
+/// Run by the test below, by itself, since other tests have threads, too.
+#[cfg(target_os = "linux")]
+#[test]
+#[ignore = "a part of `a_run_with_deformation_takes_one_thread`"]
+fn one_thread() {
+    let threads = || fs::read_dir("/proc/self/task").unwrap().count();
+    let config = Config { deformation: Some(Deformation::default()), epochs: 3, ..small_config() };
+    let (set, before) = (pictures(2000, 28, 28, 10), threads());
+    let mut trainer = Trainer::new(&config, &set, Kernel::best()).unwrap();
+    let mut most = 0;
+    let progress = |_| {
+        most = most.max(threads());
+        Ok(())
+    };
+    trainer.epoch(progress).unwrap();
+    assert_eq!(most, before);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_run_with_deformation_takes_one_thread() {
+    let arguments = ["--ignored", "--exact", "experiments::one_thread"];
+    let output = Command::new(std::env::current_exe().unwrap()).args(arguments).output().unwrap();
+    assert!(output.status.success() && text(&output.stdout).contains("1 passed"), "{output:?}");
 }
 
 #[test]
@@ -169,9 +206,9 @@ fn a_run_that_fails_is_named_and_the_others_end() {
         let bad = Experiment { name: "bad", config, seeds: 7..=8, reported: "–" };
         let good = Experiment { seeds: 7..=8, ..good.clone() };
         let mut ended = Vec::new();
-        let save = |runs: &[Run]| {
-            ended = runs.iter().map(|run| run.seed).collect();
-            Ok(())
+        let save = |run: &Run| {
+            ended.push(run.seed);
+            Ok(vec![])
         };
         let result = sweep::sweep(&[bad, good], &small_data(), 1, &mut silent(), save);
         let error = assert_error(result, &[&format!("bad seed 7: {message}")]);
@@ -190,20 +227,39 @@ fn the_program_runs_what_it_is_asked_for() {
     assert_refused(program(folder, &["--report"]), &["results: found no run"]);
     assert!(!results.exists(), "nothing is written without a run");
 
-    assert!(program(folder, &["zero-constant", "--seeds", "3"]).status.success());
-    assert!(program(folder, &["--seeds", "2", "zero-constant"]).status.success());
-    assert_eq!(read(results).0.len(), 2, "instead of the three of before");
-    assert!(fs::read_dir(results).unwrap().count() == 1, "one experiment alone makes no tables");
+    let ran = |arguments: &[&str], folder: &Path| -> Vec<(String, u64)> {
+        let output = program(folder.parent().unwrap(), arguments);
+        assert!(output.status.success(), "{output:?}");
+        assert!(text(&output.stdout).contains("/runs.csv"), "it says where the runs are");
+        read(folder).into_iter().map(|run| (run.experiment, run.seed)).collect()
+    };
+    let row = |name: &str, seed| (name.to_string(), seed);
+    let zero = [1, 2, 3].map(|seed| row("zero-constant", seed));
+    assert_eq!(ran(&["zero-constant", "--seeds", "3"], results), zero);
+    assert_eq!(ran(&["--seeds", "1", "zero-constant"], results), zero, "no run is lost");
+    let both = ran(&["xavier-step", "--seed", "7", "zero-constant"], results);
+    assert_eq!(both, [&zero[..], &[row("zero-constant", 7), row("xavier-step", 7)]].concat());
+    assert_eq!(fs::read_dir(results).unwrap().count(), 2, "the runs and their lock: no tables");
+    let mine = &folder.join("mine");
+    assert_eq!(ran(&["normal-step", "--output", "mine", "--seed", "2"], mine), [row("normal-step", 2)]);
+    assert_eq!(read(results).len(), both.len());
 
     for name in ["README.md", "learning-rates.csv", "trials.csv"] {
         fs::copy(Path::new("results").join(name), results.join(name)).unwrap();
     }
+    assert!(program(folder, &["--report", "mine", "--output", "ours"]).status.success());
+    let page = fs::read_to_string(folder.join("ours/README.md")).unwrap();
+    assert!(page.lines().any(|line| line.starts_with("| `normal-step` | 10 |") && line.ends_with(" of 1 |")));
+    assert!(program(folder, &["--report", "mine", "ours"]).status.success());
+    assert_eq!(read(results).len(), both.len() + 1, "the runs of both, which are one");
+    assert_refused(program(folder, &["--report", "mine", "nowhere"]), &["nowhere: found no run"]);
+
     assert!(program(folder, &["--seeds", "1"]).status.success());
-    assert_eq!(read(results).0.len(), names.len());
+    assert_eq!(read(results).len(), names.len() + 5, "seeds 2, 3, 7 of zero-constant; 7; 2");
     let page = fs::read_to_string(results.join("README.md")).unwrap();
     let prose = |page: &str| page.lines().filter(|line| !line.starts_with('|')).collect::<String>();
     assert_eq!(prose(&page), prose(&fs::read_to_string("results/README.md").unwrap()));
-    assert!(page.lines().any(|line| line.starts_with("| `zero-constant` | 10 |") && line.ends_with(" of 1 |")));
+    assert!(page.lines().any(|line| line.starts_with("| `zero-constant` | 10 |") && line.ends_with(" of 4 |")));
     assert!(fs::read_to_string(results.join("best-top.svg")).unwrap().starts_with("<svg"));
     assert!(program(folder, &["--report"]).status.success());
     assert_eq!(fs::read_to_string(results.join("README.md")).unwrap(), page, "nothing is left to fill in");
@@ -213,7 +269,7 @@ fn the_program_runs_what_it_is_asked_for() {
 fn a_sweep_that_is_killed_leaves_the_runs_that_have_ended() {
     for least in 1..=20 {
         let Folder(folder) = &Folder::with_data(&format!("killed-{least}"), &small_data());
-        let runs = || read(&folder.join("results")).0;
+        let runs = || read(&folder.join("results"));
         let mut sweep = command(folder);
         let mut sweep = sweep.args(["normal-cosine", "--seeds", "1000"]).stdout(Stdio::null()).spawn().unwrap();
         let deadline = Instant::now() + Duration::from_secs(60);
@@ -224,23 +280,39 @@ fn a_sweep_that_is_killed_leaves_the_runs_that_have_ended() {
     }
 }
 
+/// Two processes, each of them with several workers, that write into one folder.
+#[test]
+fn two_sweeps_at_once_lose_no_run() {
+    let Folder(folder) = &Folder::with_data("two-sweeps", &small_data());
+    let sweep = |name| command(folder).args([name, "--seeds", "60"]).stdout(Stdio::null()).spawn().unwrap();
+    let both = ["normal-cosine", "normal-constant"].map(sweep);
+    both.into_iter().for_each(|mut sweep| assert!(sweep.wait().unwrap().success()));
+    assert_eq!(read(&folder.join("results")).len(), 120);
+}
+
 #[test]
 fn what_the_program_is_not_made_for_gets_one_message() {
     let Folder(folder) = &Folder::with_data("arguments", &small_data());
-    let cases: [(&[&str], &str); 13] = [
+    let cases: [(&[&str], &str); 19] = [
         (&["xavier-constnat"], "found \"xavier-constnat\"; expected one of zero-constant, "),
-        (&["xavier-step", "xavier-cycle"], "xavier-cycle"),
-        (&["--fast"], "--fast"),
+        (&["xavier-step", "xavier-cycel"], "found \"xavier-cycel\""),
+        (&["--fast"], "the arguments: found --fast"),
         (&[""], "the experiment: found \"\""),
-        (&["--seeds"], "the arguments"),
-        (&["--seeds", "0"], "found 0; expected a whole number from 1 to"),
-        (&["--seeds", "18446744073709551616"], "from 1 to"),
-        (&["--seeds", "--report"], "found --report"),
-        (&["--report", "extra"], "extra"),
-        (&["--list", "extra"], "extra"),
-        (&["xavier-step", "--report"], "--report"),
-        (&["--help", "--seeds", "2"], "--help"),
-        (&["xavier-step", "--seeds", "2", "--list"], "--list"),
+        (&["--seeds"], "the argument after --seeds: found nothing"),
+        (&["--seeds", "0"], "found 0; expected a whole number from 1 to 1000"),
+        (&["--seeds", "1001"], "found 1001; expected a whole number from 1 to 1000"),
+        (&["--seeds", "--report"], "the argument after --seeds: found --report"),
+        (&["--seed", "0"], "found 0; expected a whole number from 1 to"),
+        (&["--seed", "18446744073709551616"], "from 1 to"),
+        (&["--output"], "the argument after --output: found nothing; expected a folder"),
+        (&["--output", ""], "the argument after --output: "),
+        (&["--report", "extra"], "extra: found no run"),
+        (&["--report", "--seed", "7"], "found seeds for --report"),
+        (&["xavier-step", "--report"], "xavier-step: found no run"),
+        (&["--list", "extra"], "found --list"),
+        (&["--help", "--seeds", "2"], "found --help"),
+        (&["xavier-step", "--seeds", "2", "--list"], "found --list"),
+        (&["xavier-step", "--output", "raw_data/t10k-labels-idx1-ubyte"], "raw_data/t10k-labels-idx1-ubyte"),
     ];
     for (arguments, message) in cases {
         assert_refused(program(folder, arguments), &[message]);
@@ -279,7 +351,7 @@ fn report(runs: &[Run], line: &str) -> (Vec<String>, String) {
     for name in ["learning-rates.csv", "trials.csv"] {
         fs::write(folder.join(name), "a,b\n1,2\n").unwrap();
     }
-    replace(folder, runs);
+    add(folder, runs);
     let complaint = tables::report(folder, &experiments::all(), &mut silent()).err();
     let page = fs::read_to_string(folder.join("README.md")).unwrap();
     (page.lines().map(str::to_string).collect(), complaint.map_or(String::new(), |error| error.to_string()))

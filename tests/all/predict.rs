@@ -121,9 +121,9 @@ fn wrong_arguments_and_files_are_refused() {
         (&[], &["the number of arguments: found 0; expected MODEL IMAGES [LABELS]", "--help"]),
         (&["model"], &["the number of arguments: found 1;"]),
         (&["model", "images", "labels", "more"], &["the number of arguments: found 4;"]),
-        (&["missing", "images"], &["missing: found the error", "check the path"]),
-        (&["model", "missing"], &["missing: found the error", "check the path"]),
-        (&["model", "images", "missing"], &["missing: found the error", "check the path"]),
+        (&["missing", "images"], &["missing: no such file or directory; check the path"]),
+        (&["model", "missing"], &["missing: no such file or directory; check the path"]),
+        (&["model", "images", "missing"], &["missing: no such file or directory; check the path"]),
         (&[".", "images"], &[".: found a folder"]),
         (&["images", "model"], &["images: found a header length of"]),
         (&["model", "labels"], &["labels: found an IDX file of labels", "swapped"]),
@@ -133,7 +133,7 @@ fn wrong_arguments_and_files_are_refused() {
             &["model", "images", "beyond"],
             &["beyond: found label 3 at image 2", "from 0 to 2", "the network was trained"],
         ),
-        (&["model", "none"], &["none: found [0, 1, 3] images"]),
+        (&["model", "none"], &["none: found 0 images of 1 × 3 pixels"]),
     ];
     for (arguments, words) in cases {
         folder.refuses(arguments, words);
@@ -211,5 +211,5 @@ fn a_full_disk_is_an_error() {
     let folder = place("full");
     let full = fs::File::create("/dev/full").unwrap();
     let output = command(&folder.0, &["model", "images"]).stdout(full).output().unwrap();
-    assert_refused(output, &["error: standard output: found the error"]);
+    assert_refused(output, &["error: cannot write to standard output: no space left on device"]);
 }

@@ -20,6 +20,7 @@ use mnist_mlp::math::kernel::Kernel;
 use mnist_mlp::network::layer::Initialisation;
 use mnist_mlp::output;
 use mnist_mlp::output::progress::Console;
+use mnist_mlp::output::report::base64;
 use mnist_mlp::session;
 use mnist_mlp::training::Trainer;
 
@@ -139,7 +140,7 @@ fn a_missing_file_is_told_by_its_name() {
     for name in NAMES {
         let folder = place(name);
         fs::remove_file(folder.0.join("raw_data").join(name)).unwrap();
-        assert_fails(&folder, &[&format!("raw_data/{name}"), ".gz"]);
+        assert_fails(&folder, &["data in get_config: /", &format!("raw_data/{name}"), ".gz"]);
     }
 }
 
@@ -154,14 +155,37 @@ fn a_bad_file_is_told_by_its_name_and_what_is_wrong() {
         (train_labels, &labels_of(39), &["39 labels", "40"]),
         (test_labels, &labels_of(21), &["21 labels", "20"]),
         (test_images, &images_of(20, 5, 3), &["5 × 3", "3 × 5"]),
-        (test_images, &idx_bytes(&[0, 3, 5], &[]), &["[0, 3, 5]"]),
-        (train_images, &idx_bytes(&[40, 0, 5], &[]), &["[40, 0, 5]"]),
+        (test_images, &idx_bytes(&[0, 3, 5], &[]), &["0 images of 3 × 5 pixels"]),
+        (train_images, &idx_bytes(&[40, 0, 5], &[]), &["40 images of 0 × 5 pixels"]),
     ];
     for (i, (name, content, parts)) in cases.into_iter().enumerate() {
         let folder = place(&format!("bad-file-{i}"));
         folder.file(&format!("raw_data/{name}"), content);
         assert_fails(&folder, &[&[&format!("raw_data/{name}")[..]], parts].concat());
     }
+}
+
+/// Files with each image by columns, said to be so, give the network, and the page, of upright ones.
+#[test]
+fn transposed_files_train_as_upright_ones() {
+    let [upright, transposed] = [false, true].map(|transposed| {
+        let mut data = Data { train: pictures(40, 3, 5, 10), test: pictures(20, 3, 5, 10) };
+        let pixels = base64(&data.test.images.pixels);
+        if transposed {
+            for Images { rows, columns, pixels } in [&mut data.train.images, &mut data.test.images] {
+                let from: Vec<u8> = pixels.clone();
+                let (image, at) = (|i| i / 15 * 15, |i| i % 15);
+                *pixels = (0..from.len()).map(|i| from[image(i) + at(i) % 3 * 5 + at(i) / 3]).collect();
+                (*rows, *columns) = (5, 3);
+            }
+        }
+        let folder = Folder::with_data(&format!("transposed-{transposed}"), &data);
+        assert_eq!(run(&Config { transposed, ..config(&folder) }, ENDLESS, false).0, Ok(()));
+        let left = |name: &str| fs::read(folder.0.join("runs/latest").join(name)).unwrap();
+        assert!(String::from_utf8(left("report.html")).unwrap().contains(&pixels), "{transposed}");
+        left("model.safetensors").split_off(left("model.safetensors").len() - 4 * (15 * 9 + 9 * 7 + 7 * 10))
+    });
+    assert_eq!(upright, transposed);
 }
 
 /// Whatever the classes, and with the number that would fit.
@@ -183,7 +207,9 @@ fn an_output_folder_that_cannot_be_written_is_told_before_the_work() {
         fs::create_dir_all(folder.0.join(occupied).parent().unwrap()).unwrap();
         fs::write(folder.0.join(occupied), "a file").unwrap();
         let (result, printed) = run(&config(&folder), ENDLESS, false);
-        assert_error(result, &["runs/latest", "found the error", "written"]);
+        let path = folder.0.join("runs/latest");
+        let why = format!("output in get_config: cannot write to {}: ", path.display());
+        assert_error(result, &[&why, "name a folder, not a file"]);
         assert_eq!(printed, "", "told before the first line");
         assert_eq!(fs::read_to_string(folder.0.join(occupied)).unwrap(), "a file");
     }
@@ -194,8 +220,8 @@ fn an_output_folder_that_cannot_be_written_is_told_before_the_work() {
 #[cfg(target_os = "linux")]
 #[test]
 fn a_full_disk_leaves_what_was_there() {
-    for name in [".probe", "history.csv", "model.safetensors"] {
-        let folder = place(&format!("full{name}"));
+    for name in ["probe", "history.csv", "model.safetensors"] {
+        let folder = place(&format!("full-{name}"));
         let latest = folder.0.join("runs/latest");
         fs::create_dir_all(&latest).unwrap();
         let earlier =
@@ -203,10 +229,29 @@ fn a_full_disk_leaves_what_was_there() {
         let partial = latest.join(format!("{name}.{}.partial", std::process::id()));
         std::os::unix::fs::symlink("/dev/full", partial).unwrap();
         let (result, printed) = run(&config(&folder), ENDLESS, false);
-        assert_error(result, &[&format!("runs/latest/{name}"), "found the error", "make room on the disk"]);
-        assert_eq!(printed.contains("final test accuracy"), name != ".probe", "{printed}");
+        let place = if name == "probe" { latest } else { latest.join(name) };
+        let why = format!("cannot write to {}: no space left on device; make room on the disk", place.display());
+        assert_error(result, &[&why]);
+        assert_eq!(printed.contains("final test accuracy"), name != "probe", "{printed}");
         assert!(earlier.iter().all(|file| fs::read(file).unwrap() == b"earlier"));
-        assert_eq!(files(&latest).len(), 2, "no partial file");
+        assert_eq!(files(&folder.0.join("runs/latest")).len(), 2, "no partial file");
+    }
+}
+
+#[test]
+fn what_the_system_refuses_is_said_in_its_words() {
+    use io::ErrorKind::{NotADirectory, OutOfMemory, PermissionDenied, StorageFull};
+    let [path, plain] = ["/a b\\c", "x"].map(Path::new);
+    let here = std::env::current_dir().unwrap();
+    for (error, message) in [
+        (Error::writing(path, &PermissionDenied.into()), "cannot write to /a b\\c: permission denied; check who "),
+        (Error::writing(path, &StorageFull.into()), "/a b\\c: no storage space; make room on the disk"),
+        (Error::writing(path, &NotADirectory.into()), "/a b\\c: not a directory; name a folder, not a file"),
+        (Error::reading(path, &OutOfMemory.into()), "cannot read /a b\\c: out of memory; close other programs"),
+        (Error::reading(plain, &PermissionDenied.into()), &format!("cannot read {}/x: perm", here.display())),
+        (Error::reading(path, &io::Error::from_raw_os_error(13)), "/a b\\c: permission denied; check who may read it"),
+    ] {
+        assert_error::<()>(Err(error), &[message]);
     }
 }
 
@@ -240,7 +285,7 @@ fn a_file_is_written_whole_in_a_new_folder_or_in_the_place_of_an_old_one() {
 #[test]
 fn an_argument_is_refused() {
     let output = Command::new(env!("CARGO_BIN_EXE_mnist-mlp")).arg("--epochs").output().unwrap();
-    let parts = ["the arguments: found \"--epochs\"; expected none; ", "get_config in src/main.rs"];
+    let parts = ["the arguments: found --epochs; expected none; ", "get_config in src/main.rs"];
     assert_refused(output, &parts);
     #[cfg(unix)]
     {
@@ -265,7 +310,7 @@ fn a_closed_pipe_ends_quietly() {
 fn a_full_standard_output_is_told() {
     let folder = place("full-stdout");
     let (result, _) = run(&config(&folder), (100, io::ErrorKind::StorageFull), false);
-    assert_error(result, &["standard output", "found the error", "check where the output goes"]);
+    assert_error(result, &["standard output: no storage space; check where the output goes"]);
 }
 
 // ---- Configuration -----------------------------------------------------------------------------------------------
@@ -302,12 +347,14 @@ fn every_field_of_the_configuration_is_checked() {
         (Config { batch_size: 0, ..good() }, "batch_size", "0;".into()),
         (Config { class_names: vec!["a"; 9], ..good() }, "class_names", "9 names; expected none, or 10 names".into()),
         (Config { output: "".into(), ..good() }, "output", "no name;".into()),
+        (Config { data: "".into(), ..good() }, "data", "no name;".into()),
     ]);
     for (config, field, found) in cases {
         // Whoever is given it, before any work.
         let parts = [&format!("{field} in get_config: found {found}")[..], "src/main.rs"];
         assert_error(config.validate(), &parts);
         assert_error(Trainer::new(&config, &pictures(100, 3, 5, 2), Kernel::best()), &parts);
+        assert_error(run(&config, ENDLESS, false).0, &parts);
     }
 }
 
@@ -324,6 +371,34 @@ fn the_fields_have_their_names_and_values() {
         "data: some where\n",
     ] {
         assert!(text.contains(known), "{known:?} is not in {text:?}");
+    }
+}
+
+/// What the page shows of them.
+#[test]
+fn fields_are_shown_without_rust_s_punctuation() {
+    let shown = |config: Config| -> String {
+        config.shown().iter().map(|(name, value)| format!("{name}: {value}\n")).collect()
+    };
+    let plain = shown(Config { data: r"C:\io".into(), output: "a b".into(), ..Config::default() });
+    let full = shown(Config {
+        hidden_layers: vec![],
+        class_names: vec!["T-shirt", r#"a\"b"#],
+        deformation: Some(Deformation::default()),
+        ..Config::default()
+    });
+    let strengths = "rotation: 10.0, scale: 0.1, shear: 0.08, shift: 1.0, elastic: 1.0, smoothness: 4.0";
+    for (text, line) in [
+        (&plain, "hidden_layers: 128, 64, 64"),
+        (&plain, "deformation: none"),
+        (&plain, "class_names: none"),
+        (&plain, r"data: C:\io"),
+        (&plain, "output: a b"),
+        (&full, "hidden_layers: none"),
+        (&full, &format!("deformation: {strengths}")),
+        (&full, r#"class_names: T-shirt, a\"b"#),
+    ] {
+        assert!(text.lines().any(|other| other == line), "{line:?} is not in {text}");
     }
 }
 

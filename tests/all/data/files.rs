@@ -283,7 +283,9 @@ fn wrong_headers_and_trailers_are_refused() {
         changed[at] ^= flip;
         assert_corrupt(&changed, words);
     }
-    for garbage in [&b"\0"[..], b"x", b"\x1f", b"\x1f\x8c", b"some text that goes on for a while"] {
+    // The zeros that tapes and tar pad with are no garbage, but what follows them is.
+    assert_eq!(gunzip(&[&good, &[0; 1000][..]].concat(), usize::MAX).unwrap(), content);
+    for garbage in [&b"\0\0x"[..], b"x", b"\x1f", b"\x1f\x8c", b"some text that goes on for a while"] {
         assert_corrupt(&[&good, garbage].concat(), "followed by other bytes");
     }
     assert_corrupt(&[&good, &b"\x1f\x8b\x08"[..]].concat(), "ends too early");
@@ -417,14 +419,20 @@ fn lies_within_little_memory() {
     }
     // A sparse file of 16 GiB whose header promises little, plain and gzipped, or even more.
     let small = idx_bytes(&[1, 2, 2], &[1; 4]);
-    for (start, words) in [
-        (small.clone(), "expected 20 bytes"),
-        (member(&stored(&small, 20), &small), "other bytes"),
-        (idx_bytes(&[1 << 15, 1 << 10, 1 << 10], &[]), "only 17179869184 bytes"),
-    ] {
-        let path = folder.file("sparse", &start);
-        File::options().write(true).open(&path).unwrap().set_len(1 << 34).unwrap();
-        assert_refused(&path, 3, &[words]);
+    let sparse = |start: &[u8], length| {
+        let path = folder.file("sparse", start);
+        File::options().write(true).open(&path).unwrap().set_len(length).unwrap();
+        path
+    };
+    assert_refused(&sparse(&small, 1 << 34), 3, &["expected 20 bytes"]);
+    let large = idx_bytes(&[1 << 15, 1 << 10, 1 << 10], &[]);
+    assert_refused(&sparse(&large, 1 << 34), 3, &["only 17179869184 bytes"]);
+    let padded = sparse(&member(&stored(&small, 20), &small), 1 << 34);
+    assert_eq!(idx::read_file(&padded), Ok(([1, 2, 2], vec![1; 4])));
+    // Sound ones, as far as one can tell, of 2 GiB, plain and gzipped: the file is not to blame.
+    let header = idx_bytes(&[1 << 11, 1 << 10, 1 << 10], &[]);
+    for path in [sparse(&header, (1 << 31) + 16), sparse(&member(&stored(&header, 16), &header), 1 << 22)] {
+        assert_refused(&path, 3, &["cannot read", "out of memory; close other programs"]);
     }
 }
 
@@ -447,8 +455,23 @@ fn sound_files_are_read_plain_or_gzipped_whatever_their_name() {
     let bytes = idx_bytes(&[500, 28, 28], images);
     let wanted = ([500, 28, 28], images.to_vec());
     let gzipped = real_gzip(&folder, &bytes, 6);
-    let stored = member(&stored(&bytes, 65_535), &bytes);
-    for (name, file) in [("plain", &bytes), ("plain.gz", &bytes), ("zipped", &gzipped), ("long.gz", &stored)] {
+    let stored = stored(&bytes, 65_535);
+    // A name, a comment, or both, longer than what is read at first.
+    let named = [8, 16, 8 | 16].map(|flags| {
+        let texts = [vec![b'n'; 1_000_000], vec![0]].concat().repeat(if flags == 24 { 2 } else { 1 });
+        member_with(flags, &texts, &stored, &bytes)
+    });
+    let [name, comment, both] = &named;
+    let stored = member(&stored, &bytes);
+    for (name, file) in [
+        ("plain", &bytes),
+        ("plain.gz", &bytes),
+        ("zipped", &gzipped),
+        ("long.gz", &stored),
+        ("name.gz", name),
+        ("comment.gz", comment),
+        ("both.gz", both),
+    ] {
         assert!(idx::read_file(&folder.file(name, file)).unwrap() == wanted, "{name}");
     }
     for length in [0, 5] {
@@ -472,19 +495,52 @@ fn the_plain_file_is_taken_before_the_gzipped_one() {
     assert_eq!(read(&folder.0, "labels").unwrap().1, [2]);
 }
 
+/// As MNIST has them, Kaggle and 7-Zip, EMNIST, and both.
+#[test]
+fn files_are_found_under_the_names_that_people_have() {
+    let [bytes, other] = [1, 2].map(|label| idx_bytes(&[1], &[label]));
+    for (split, name) in [("train", "train-labels-idx1-ubyte"), ("t10k", "t10k-labels-idx1-ubyte")] {
+        let mut names = vec![format!("{split}-labels.idx1-ubyte")];
+        for split in if split == "t10k" { vec!["t10k", "test"] } else { vec![split] } {
+            names.extend(["labels-idx1", "labels.idx1"].map(|kind| format!("emnist-letters-{split}-{kind}-ubyte")));
+        }
+        for found in names {
+            let folder = Folder::new(&found);
+            folder.file(&found.replace("labels", "images"), &other);
+            folder.file(&format!("x{name}"), &other);
+            folder.file(&format!("{name}.sha256"), &other);
+            folder.file(&format!("{found}.gz"), &real_gzip(&folder, &bytes, 6));
+            assert_eq!(read(&folder.0, name).unwrap().1, [1], "{found}.gz");
+            fs::create_dir(folder.0.join(&found)).unwrap();
+            assert_eq!(read(&folder.0, name).unwrap().1, [1], "{found}.gz beside a folder of that name");
+            fs::remove_dir(folder.0.join(&found)).unwrap();
+            fs::remove_file(folder.0.join(format!("{found}.gz"))).unwrap();
+            folder.file(&found, &bytes);
+            assert_eq!(read(&folder.0, name).unwrap().1, [1], "{found}");
+            folder.file(&format!("{name}.gz"), &bytes);
+            let names = [&format!("{found} and {name}.gz")[..], &format!("{name}.gz and {found}")];
+            let error = assert_error(read(&folder.0, name), &["one file for", "folder of their own"]);
+            assert!(names.iter().any(|names| error.contains(names)), "{error}");
+        }
+    }
+}
+
 #[test]
 fn a_missing_file_or_folder_says_what_to_put_there() {
     let folder = Folder::new("missing");
     let (file, nowhere) = (folder.file("file", b""), folder.0.join("nowhere"));
     let name = folder.0.join("train-labels-idx1-ubyte");
     for (path, words) in [
-        (&folder.0, [name.to_str().unwrap(), ".gz", "neither", "put the file there"]),
+        (&folder.0, [name.to_str().unwrap(), ".gz", "no such file", "put the file there"]),
         (&nowhere, [nowhere.to_str().unwrap(), "no such folder", "t10k-images-idx3-ubyte", ".gz"]),
         (&file, [file.to_str().unwrap(), "found a file", "folder", "t10k-images-idx3-ubyte"]),
     ] {
         assert_error(read(path, "train-labels-idx1-ubyte"), &words);
     }
-    assert_refused(&nowhere, 1, &["the error", "check the path"]);
+    assert_refused(&nowhere, 1, &["cannot read", "no such file or directory; check the path"]);
+    assert_error(read(Path::new("~/mnist"), "labels"), &["/~/mnist: found no such folder", "~ means nothing"]);
+    let here = std::env::current_dir().unwrap().join("no/where");
+    assert_error(read(Path::new("no/where"), "labels"), &[&format!("{}: found", here.display())]);
 }
 
 #[test]
@@ -507,8 +563,15 @@ fn broken_idx_files_are_refused() {
     refused(1, &[&labels, &[0; 9][..]].concat(), &["expected 11 bytes", "something was added"]);
     refused(3, &labels, &["found an IDX file of labels", "expected an IDX file of images", "swapped"]);
     refused(1, &images, &["found an IDX file of images", "expected an IDX file of labels", "swapped"]);
-    refused(3, &[0, 0, 8, 2, 0, 0], &["2 dimensions"]);
-    refused(3, &[0, 0, 0x0d, 3, 0, 0, 0, 1], &["type byte 0x0d", "unsigned bytes"]);
+    for dims in [&[3, 20][..], &[3, 1, 4, 5]] {
+        let words =
+            [&format!("found an IDX file of {} dimensions", dims.len())[..], "reshape it to count × rows × col"];
+        refused(3, &idx_bytes(dims, &noise(60)), &words);
+        refused(1, &idx_bytes(dims, &noise(60)), &[words[0], "reshape it to one label an image"]);
+    }
+    let [int32, float] = [0x0c, 0x0d].map(|byte| [0, 0, byte, 2, 0, 0, 0, 1]);
+    refused(1, &int32, &["found 32-bit integers (type byte 0x0c)", "unsigned bytes", "raw_data/README.md"]);
+    refused(3, &float, &["values of another type (type byte 0x0d)", "unsigned bytes", "raw_data/README.md"]);
     refused(3, b"<!DOCTYPE html>", &["begins with \"<!DO\"", "expected an IDX file of images", "fetch"]);
     refused(3, &[1, 0, 8, 3, 0, 0], &["begins with"]);
     refused(3, &[0, 1, 8, 3, 0, 0], &["begins with"]);
@@ -519,7 +582,7 @@ fn broken_idx_files_are_refused() {
     assert_refused(&folder.file("empty.gz", &real_gzip(&folder, b"", 6)), 3, &["only 0 bytes", "within the header"]);
     fs::create_dir(folder.0.join("inner")).unwrap();
     assert_refused(&folder.0.join("inner"), 3, &["a folder", "expected an IDX file"]);
-    assert_error(read(&folder.0, "inner"), &["inner", "a folder"]);
+    assert_error(read(&folder.0, "inner"), &["inner: found no such file"]);
 
     let gzipped = real_gzip(&folder, &images, 6);
     let cut = folder.file("cut.gz", &gzipped[..gzipped.len() - 9]);

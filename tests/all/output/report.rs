@@ -205,9 +205,9 @@ fn a_run_leaves_its_network_its_configuration_and_its_accuracies() {
     assert_eq!((&model.network, model.image_size), (&trained.network, Some((3, 4))));
 
     // Both the weights file and the page tell the whole configuration and the accuracies.
-    let facts: Vec<_> = config.fields().into_iter().chain(session::accuracies(&data, &trained)).collect();
-    let named = |separator: &str| -> BTreeMap<String, String> {
-        facts.iter().map(|(name, text)| (name.replace(['_', ' '], separator), text.clone())).collect()
+    let named = |fields: Vec<(&str, String)>, separator: &str| -> BTreeMap<String, String> {
+        let facts = fields.into_iter().chain(session::accuracies(&data, &trained));
+        facts.map(|(name, text)| (name.replace(['_', ' '], separator), text)).collect()
     };
     let bytes = fs::read(&path).unwrap();
     let length = u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
@@ -215,13 +215,13 @@ fn a_run_leaves_its_network_its_configuration_and_its_accuracies() {
     let Value::Object(metadata) = member(&header, "__metadata__") else { panic!("no metadata") };
     let mut written: BTreeMap<_, _> = metadata.iter().map(|(name, value)| (name.clone(), text(value).into())).collect();
     assert_eq!([written.remove("rows"), written.remove("columns")], [Some("3".into()), Some("4".into())]);
-    assert_eq!(written, named("_"));
+    assert_eq!(written, named(config.fields(), "_"));
 
     let html = fs::read_to_string(config.output.join("report.html")).unwrap();
     assert!(html.contains(&fs::read_to_string(config.output.join("curves.svg")).unwrap()));
     let page = json::parse(embedded(&html)).unwrap();
     let shown = [pairs(member(&page, "config")), pairs(member(&page, "accuracies"))].concat();
     let shown: BTreeMap<_, _> = shown.into_iter().map(|(name, text)| (name.into(), text.into())).collect();
-    assert_eq!(shown, named(" "));
+    assert_eq!(shown, named(config.shown(), " "));
     assert_eq!(unbase64(text(member(&page, "weights"))), bytes);
 }

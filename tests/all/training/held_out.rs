@@ -111,9 +111,9 @@ fn measure(file: &str, names: &str, rows: &[(String, Config)]) {
     let mut table = format!("{names},{HEADER}\n");
     for (name, config) in rows {
         let mut accuracies = Vec::new();
-        let save = |runs: &[Run]| {
-            accuracies = runs.iter().map(Run::test_accuracy).collect();
-            Ok(())
+        let save = |run: &Run| {
+            accuracies.push(run.test_accuracy());
+            Ok(vec![])
         };
         let trial = Experiment { name: "trial", config: config.clone(), seeds: 101..=103, reported: "" };
         sweep::sweep(&[trial], &data, session::threads(), &mut Console::stdout(), save).ok();
