@@ -1,6 +1,6 @@
 # `make` alone lists what there is. Times are those of two cores of a recent processor.
 
-.PHONY: help run best predict experiments test quick miri bench peers picture
+.PHONY: help run tiny best predict experiments test quick miri bench peers picture
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -12,6 +12,9 @@ program = $(build) && target/bin/$(1)
 
 run: ## train the network that get_config in src/main.rs describes, into runs/latest: seconds
 	$(call program,mnist-mlp)
+
+tiny: ## train an epoch in the plain loops of src/bin/tiny.rs and with the fast program: a quarter of a minute
+	$(call program,tiny)
 
 best: ## train the same network at its best, into runs/best: half a minute
 	$(call program,best)

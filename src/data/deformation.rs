@@ -68,6 +68,10 @@ const LANES: usize = 16;
 /// The numbers of [`LANES`] columns.
 type Lanes = [f32; LANES];
 
+/// The longest side of an image. At its end f32 has a place every 1/128 of a pixel; further out, the
+/// interpolation would show how coarse that is.
+pub const MOST_PIXELS: usize = 1 << 16;
+
 /// Added to a small number, this leaves it rounded to a whole one in the low bits.
 const ROUND: f32 = (3 << 22) as f32;
 
@@ -116,9 +120,14 @@ impl Deformer {
     /// A deformer for images of `rows × columns` pixels, at least one.
     ///
     /// # Errors
-    /// Those of [`Deformation::validate`].
+    /// Those of [`Deformation::validate`], and a side above [`MOST_PIXELS`].
     pub fn new(deformation: Deformation, seed: u64, kernel: Kernel, rows: usize, columns: usize) -> Result<Deformer> {
         deformation.validate()?;
+        if rows.max(columns) > MOST_PIXELS {
+            let found = format!("images of {rows} × {columns} pixels");
+            let expected = format!("at most {MOST_PIXELS} on a side");
+            return Err(Error::new("deformation in get_config", found, expected, "set it to None"));
+        }
         let sigma = f64::from(deformation.smoothness);
         let [grid_rows, grid_columns] = [rows, columns].map(|size| taps(size - 1, sigma).0 + TAPS);
         let across = (0..columns).step_by(LANES).map(|start| {

@@ -398,3 +398,26 @@ fn a_finding_gets_its_numbers_and_may_not_contradict_them() {
         assert!(complaint.contains(&format!("line {}: found {no_finding:?}; expected ", page.len())), "{complaint}");
     }
 }
+
+/// Accuracies of training are 0.5, those of the test 0.9, each in its own column and stroke.
+#[test]
+fn train_and_test_keep_their_places_in_tables_and_figures() {
+    let folder = Folder::new("places");
+    fs::copy("results/README.md", folder.0.join("README.md")).unwrap();
+    for name in ["learning-rates.csv", "trials.csv"] {
+        fs::copy(format!("results/{name}"), folder.0.join(name)).unwrap();
+    }
+    let other = run("xavier-constant-mse", 1, &[0.9, 0.9]);
+    let run = Run { train_accuracy: 0.5, running_accuracies: vec![0.5; 2], ..run("xavier-constant", 1, &[0.9; 2]) };
+    replace(&folder.0, &[run, other]);
+    let _ = tables::report(&folder.0, &experiments::all(), &mut silent()); // too few seeds for the findings
+    let page = fs::read_to_string(folder.0.join("README.md")).unwrap();
+    assert!(page.contains(" | 0.5000 | 0.9000 | 0.9000 | "), "{page}");
+    let svg = fs::read_to_string(folder.0.join("initialisation.svg")).unwrap();
+    let [solid, dashed] = [false, true].map(|is_dashed| {
+        let is_line = |line: &&str| line.contains("stroke-linejoin") && line.contains("dasharray") == is_dashed;
+        let height = |line: &str| line.split(' ').nth(2)?.split('L').next()?.parse::<f64>().ok();
+        svg.lines().filter(is_line).last().and_then(height)
+    });
+    assert!(solid < dashed && solid.is_some(), "the test, solid, is higher up: {solid:?} {dashed:?}");
+}

@@ -6,6 +6,11 @@ mod json;
 mod predict;
 mod session;
 
+/// The plain program, with which tests compare the fast one.
+#[allow(dead_code)]
+#[path = "../../src/bin/tiny.rs"]
+mod tiny;
+
 mod data {
     mod deformation;
     mod files;
@@ -20,6 +25,7 @@ mod network {
 }
 mod training {
     mod held_out;
+    mod plain;
     mod schedule;
     mod trainer;
 }

@@ -152,6 +152,15 @@ fn weights_that_overflow_are_refused() {
     folder.refuses(&["model", "images"], &["model: found weights so large", "learning_rate"]);
 }
 
+#[test]
+fn more_probabilities_than_fit_into_memory_are_refused() {
+    let folder = place("many");
+    let classes = Network { layers: vec![Linear::zeros(1, 256)], ..network(1.0) };
+    folder.file("model", &encode(&classes, (1, 1), &[]));
+    folder.file("images", &idx_bytes(&[(1 << 19) + 1, 1, 1], &[0; (1 << 19) + 1]));
+    folder.refuses(&["model", "images"], &["images: found images with 134217984 probabilities", "split the file"]);
+}
+
 #[cfg(unix)]
 #[test]
 fn arguments_that_are_not_utf_8_are_names_of_files() {

@@ -19,7 +19,7 @@ use mnist_mlp::error::{Error, Result};
 use mnist_mlp::math::kernel::Kernel;
 use mnist_mlp::network::layer::Initialisation;
 use mnist_mlp::output;
-use mnist_mlp::output::progress::Console;
+use mnist_mlp::output::progress::{Console, duration};
 use mnist_mlp::output::report::base64;
 use mnist_mlp::session;
 use mnist_mlp::training::Trainer;
@@ -126,7 +126,18 @@ fn a_terminal_shows_a_live_line() {
     let live: Vec<&str> =
         text.split("\r\x1b[K\x1b[?7l").skip(1).map(|rest| rest.split_once("\x1b[?7h").unwrap().0).collect();
     assert!(!live.is_empty());
+    assert_eq!([59.2, 125.0, 3780.0].map(duration), ["1 min 00 s", "2 min 05 s", "1 h 03 min"]);
+    let mut least = 0.0; // seconds that had passed at the line before; a line is shown 0.1 s after it
     for line in live {
+        let [_, epoch, .., images, _, _, _, rate, _] = line.split([' ', '/']).collect::<Vec<_>>()[..] else {
+            panic!("{line:?}");
+        };
+        let [epoch, images, rate] = [epoch, images, rate].map(|n| n.replace(',', "").parse::<f64>().unwrap());
+        let done = (epoch - 1.0) * 60_000.0 + images;
+        // The rate is shown without its fraction.
+        let etas = [rate, rate + 1.0].map(|rate| duration((180_000.0 - done) / rate));
+        assert!(etas.iter().any(|eta| line.contains(&format!("ETA {eta}:"))) && done / rate > least, "{line:?}");
+        least = done / (rate + 1.0) + 0.1;
         let parts = ["epoch ", " of 3, ETA ", " of 60,000 images, ", "/s"];
         assert!(parts.iter().all(|part| line.contains(part)) && !line.contains(['\r', '\n', '\x1b']), "{line:?}");
     }

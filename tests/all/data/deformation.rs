@@ -5,6 +5,7 @@ use std::thread;
 use crate::common::{MNIST, SIGMAS, assert_mean, pictures};
 use mnist_mlp::data::deformation::{Deformation, Deformer};
 use mnist_mlp::math::kernel::Kernel;
+use mnist_mlp::math::rng::{Purpose, Rng};
 
 const NONE: Deformation =
     Deformation { rotation: 0.0, scale: 0.0, shear: 0.0, shift: 0.0, elastic: 0.0, smoothness: 4.0 };
@@ -17,7 +18,7 @@ fn deformer(deformation: Deformation, rows: usize, columns: usize) -> Deformer {
 
 // ---- Images ------------------------------------------------------------------------------------------------------
 
-const SIZES: [(usize, usize); 6] = [(28, 28), (1, 1), (1, 50), (17, 5), (16, 32), (40, 33)];
+const SIZES: [(usize, usize); 7] = [(28, 28), (1, 1), (1, 50), (17, 5), (16, 32), (40, 33), (1, MOST_PIXELS)];
 
 #[test]
 fn without_strength_an_image_stays_as_it_is() {
@@ -191,6 +192,32 @@ fn each_affine_part_does_what_its_name_says_and_no_more() {
     }
 }
 
+/// All parts at once: rotated by R, slanted by H, then stretched by S and shifted, so that a pixel's
+/// source is R⁻¹, then H⁻¹, then S⁻¹ of its place less the shift. The draws come in this order.
+#[test]
+fn the_affine_parts_follow_one_another() {
+    let (rows, columns) = (12, 21);
+    let mut deformer = deformer(Deformation { elastic: 0.0, ..STRONG }, rows, columns);
+    let key = Rng::new(1, Purpose::Deformation).next_u64();
+    let product =
+        |a: [[f64; 2]; 2], b: [[f64; 2]; 2]| [0, 1].map(|i| [0, 1].map(|j| a[i][0] * b[0][j] + a[i][1] * b[1][j]));
+    for number in 0..100 {
+        let sources: Vec<_> = deformer.sources(3, number).map(|source| source.map(f64::from)).collect();
+        let mut rng = Rng::new(key.wrapping_add((3 << 32) + number as u64), Purpose::Deformation);
+        let mut draw = |most: f32| f64::from(most) * (2.0 * rng.uniform() - 1.0);
+        let (sin, cos) = draw(STRONG.rotation).to_radians().sin_cos();
+        let shear = draw(STRONG.shear);
+        let [height, width] = [0, 1].map(|_| 1.0 + draw(STRONG.scale));
+        let [down, right] = [0, 1].map(|_| draw(STRONG.shift));
+        let straight = product([[1.0, 0.0], [-shear, 1.0]], [[cos, sin], [-sin, cos]]);
+        let [[yy, yx], [xy, xx]] = product([[1.0 / height, 0.0], [0.0, 1.0 / width]], straight);
+        let centre = [-yy * down - yx * right, -xy * down - xx * right];
+        let expected = [yy, yx, xy, xx, centre[0], centre[1]];
+        let found = affine(&sources, rows, columns);
+        assert!(found.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-5), "{found:?}, {expected:?}");
+    }
+}
+
 /// White noise smoothed by a Gaussian of σ has a Gaussian's correlation: exp(−d²/4σ²) at a distance of d pixels.
 #[test]
 fn the_elastic_field_has_its_spread_and_smoothness() {
@@ -247,4 +274,11 @@ fn bad_strengths_are_refused() {
         assert!(error.ends_with("change that line in src/main.rs, or set deformation to None"), "{error}");
     }
     STRONG.validate().unwrap();
+    for (rows, columns) in [(1, 65_537), (65_537, 1)] {
+        let error = Deformer::new(NONE, 1, Kernel::best(), rows, columns).err().unwrap().to_string();
+        assert!(
+            error.contains(&format!("found images of {rows} × {columns} pixels; expected at most 65536")),
+            "{error}"
+        );
+    }
 }

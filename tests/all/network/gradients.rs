@@ -199,7 +199,7 @@ fn a_step_of_the_whole_network_goes_down_the_objective() {
     }
 }
 
-/// The second step is the gradient where the first has led, and μ times the first again.
+/// The second step is down the objective where the first has led, and μ times the first again.
 #[test]
 fn momentum_takes_a_share_of_the_last_step_again() {
     let (pixels, labels) = (random_pixels(5, WIDTHS[0], 2), [0, 2, 1, 1, 2]);
@@ -211,14 +211,26 @@ fn momentum_takes_a_share_of_the_last_step_again() {
         // Without momentum: the same first step, and from there the second.
         let plain = Step { momentum: 0.0, ..step };
         assert_near("the first step", &one.iter().map(|&w| w as f32).collect::<Vec<_>>(), &steps(&[plain]));
-        let [without, start] = [steps(&[plain, plain]), widen(&parameters(&network))];
+        let start = widen(&parameters(&network));
+        let no_dropout = Dropout { p: 0.0, after_activation: false, rng: Rng::new(7, Purpose::Dropout) };
+        let objective = Objective {
+            pixels: &pixels,
+            labels: &labels,
+            activation: Activation::Tanh,
+            masks: &masks(no_dropout, labels.len()),
+            after_activation: false,
+            loss: Loss::CrossEntropy,
+            weight_decay: 0.0,
+        };
+        let gradient = differences(&one, |x| objective.value(x));
         let is_weight = network.layers.iter().flat_map(|layer| {
             let count = layer.weight.iter().count();
             (0..count + layer.bias.len()).map(move |i| i < count)
         });
         let expected = is_weight.enumerate().map(|(i, is_weight)| {
             let kept = if is_weight { 1.0 - f64::from(step.decay) } else { 1.0 };
-            without[i] + f64::from(step.momentum) * (one[i] - kept * start[i])
+            let first = one[i] - kept * start[i];
+            kept * one[i] - f64::from(step.learning_rate) * gradient[i] + f64::from(step.momentum) * first
         });
         let found: Vec<f32> = two.iter().map(|&w| w as f32).collect();
         assert_near(&format!("{kernel}"), &found, &expected.collect::<Vec<_>>());

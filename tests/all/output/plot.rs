@@ -158,6 +158,10 @@ fn one_epoch_is_a_dot_full_or_hollow() {
     assert_eq!(dot(&figure).attributes["fill"], dot(&figure).attributes["stroke"]);
     figure.lines[0].dashed = true;
     assert_eq!(dot(&figure).attributes["fill"], "#ffffff");
+    figure.lines[0].accuracies.push(0.96);
+    assert!(dot(&figure).attributes.contains_key("stroke-dasharray"));
+    figure.lines[0].dashed = false;
+    assert!(!dot(&figure).attributes.contains_key("stroke-dasharray"));
 }
 
 #[test]
@@ -195,5 +199,6 @@ fn the_legend_explains_each_colour_and_each_stroke_once() {
         svg.iter().filter(|e| e.attributes.contains_key("stroke-width") && e.name == "path").collect();
     let colours: BTreeSet<_> = samples.iter().map(|e| &e.attributes["stroke"]).collect();
     assert_eq!((samples.len(), colours.len()), (7, 6), "five colours, and grey for the two strokes");
-    assert_eq!(samples.iter().filter(|e| e.attributes.contains_key("stroke-dasharray")).count(), 1);
+    let dashed = samples.iter().map(|e| e.attributes.contains_key("stroke-dasharray"));
+    assert!(dashed.eq((0..7).map(|i| i == 6)), "the last, train (running), is dashed");
 }

@@ -18,6 +18,7 @@ use mnist_mlp::network::layer::{Initialisation, Linear, Step, gather};
 use mnist_mlp::network::loss::Loss;
 use mnist_mlp::network::{Network, accuracy, argmax};
 use mnist_mlp::output::history;
+use mnist_mlp::output::plot::{Figure, Line};
 use mnist_mlp::session::accuracies;
 use mnist_mlp::training::schedule::Schedule;
 use mnist_mlp::training::{self, Epoch, Event, Trained, Trainer, evaluate};
@@ -258,6 +259,7 @@ fn whoever_watches_sees_every_batch_and_epoch_and_can_stop_it() {
     .unwrap();
     let expected = |epoch| [16, 32, 48, 64, 80, 96, 101].map(|images| (epoch, images));
     assert_eq!((batches, &epochs), ([expected(1), expected(2)].concat(), &trained.history));
+    assert!(epochs.iter().all(|e| e.seconds > 0.0));
     let rates = [6, 13].map(|i| Schedule::Cosine.rate(0.1, i, 14, 7));
     assert_eq!(epochs.iter().map(|e| (e.epoch, e.learning_rate)).collect::<Vec<_>>(), [(1, rates[0]), (2, rates[1])]);
 
@@ -359,6 +361,10 @@ fn the_history_is_a_table() {
     assert_eq!(history::csv(&[]), header);
     let curves = history::curves(&epochs(&[0.25, 0.9786]), "Xavier".into());
     assert!(["<svg", "Xavier", "train", "test", "epoch", "accuracy"].iter().all(|part| curves.contains(part)));
+    let line =
+        |name: &str, accuracies: [f64; 2]| Line { name: name.into(), accuracies: accuracies.into(), ..Line::default() };
+    let lines = vec![line("train (running)", [0.5, 0.5]), line("test", [0.25, 0.9786])];
+    assert_eq!(curves, Figure { title: "Xavier".into(), y_bounds: (0.0, 1.0), lines }.svg());
 }
 
 #[test]
