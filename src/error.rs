@@ -33,6 +33,16 @@ impl Error {
         Error::new(format!("{field} in get_config"), found, expected, "change that line in src/main.rs")
     }
 
+    /// The same with the name of a part before its place: which of several runs, for instance.
+    pub fn within(self, part: &str) -> Self {
+        match self {
+            Error::Problem([place, found, expected, next]) => {
+                Error::Problem([format!("{part}: {place}"), found, expected, next])
+            }
+            Error::ClosedPipe => self,
+        }
+    }
+
     /// What the operating system said when `path` was read.
     pub fn reading(path: &Path, error: &io::Error) -> Self {
         let next = match error.kind() {

@@ -128,14 +128,12 @@ pub fn find<'a>(experiments: &'a [Experiment], name: &str) -> Result<&'a Experim
     })
 }
 
-/// `error` as it reads where the configuration is an experiment's, and so not in `get_config`; its place after `prefix`.
-pub fn in_experiment(error: Error, prefix: &str) -> Error {
+/// `error` as it reads where the configuration is an experiment's, and so not in `get_config`.
+pub fn in_experiment(error: Error) -> Error {
     let here =
         |text: String| text.replace("get_config", "src/experiments.rs").replace("src/main.rs", "src/experiments.rs");
     match error {
-        Error::Problem([place, found, expected, next]) => {
-            Error::new(format!("{prefix}{}", here(place)), found, expected, here(next))
-        }
+        Error::Problem([place, found, expected, next]) => Error::Problem([here(place), found, expected, here(next)]),
         Error::ClosedPipe => error,
     }
 }

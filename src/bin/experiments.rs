@@ -60,8 +60,14 @@ fn run(arguments: &[&str]) -> Result<()> {
     let (_, dropped) = runs::read(&path, &all)?;
     dropped.iter().try_for_each(|line| console.line(line))?;
     let config = &chosen[0].config;
-    let data = Data::load(&config.data, config.classes).map_err(|error| experiments::in_experiment(error, ""))?;
-    sweep::sweep(&chosen, &data, session::threads(), &mut console, |ended| runs::replace(&path, &all, ended))?;
+    let here = experiments::in_experiment;
+    let data = Data::load(&config.data, config.classes).map_err(here)?;
+    let mut ended = Vec::new();
+    let save = |run, _| {
+        ended.push(run);
+        runs::replace(&path, &all, &ended)
+    };
+    sweep::sweep(&chosen, &data, session::threads(), &mut console, save).map_err(here)?;
     if name.is_none() { tables::report(folder, &all, &mut console) } else { Ok(()) }
 }
 

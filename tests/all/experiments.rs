@@ -142,9 +142,11 @@ fn one_worker_and_many_find_the_same() {
     let [one, many] = [1, 8].map(|workers| {
         let Folder(folder) = &Folder::new(&format!("{workers}-workers"));
         let mut epochs = Vec::new();
-        let save = |ended: &[Run]| {
-            epochs = ended.iter().map(|run| run.test_accuracies.len()).collect();
-            runs::replace(&folder.join("runs.csv"), &all, ended)
+        let mut ended = Vec::new();
+        let save = |run: Run, _| {
+            epochs.push(run.test_accuracies.len());
+            ended.push(run);
+            runs::replace(&folder.join("runs.csv"), &all, &ended)
         };
         sweep::sweep(&short, &data, workers, &mut silent(), save).unwrap();
         assert!(workers > 1 || epochs.is_sorted_by(|a, b| a >= b), "the longest first: {epochs:?}");
@@ -169,11 +171,12 @@ fn a_run_that_fails_is_named_and_the_others_end() {
         let bad = Experiment { name: "bad", config, seeds: 7..=8, reported: "–" };
         let good = Experiment { seeds: 7..=8, ..good.clone() };
         let mut ended = Vec::new();
-        let save = |runs: &[Run]| {
-            ended = runs.iter().map(|run| run.seed).collect();
+        let save = |run: Run, _| {
+            ended.push(run.seed);
             Ok(())
         };
         let result = sweep::sweep(&[bad, good], &small_data(), 1, &mut silent(), save);
+        let result = result.map_err(experiments::in_experiment);
         let error = assert_error(result, &[&format!("bad seed 7: {message}")]);
         assert!(!error.contains("get_config") && !error.contains("main.rs"), "{error}");
         assert_eq!(ended, [7, 8]);
