@@ -46,6 +46,9 @@ config! {
     activation: Activation = Activation::Sigmoid,
     /// Initial weights and biases.
     initialisation: Initialisation = Initialisation::Xavier,
+    /// A weights file of a network of the same layers and activation, from which training goes on; its
+    /// velocity and its schedule begin anew. None for the weights that `initialisation` draws.
+    initial_weights: Option<PathBuf> = None,
     /// What training minimises.
     loss: Loss = Loss::CrossEntropy,
     /// How the learning rate changes in the course of training.
@@ -69,6 +72,11 @@ config! {
     epochs: usize = 20,
     /// Where every random choice comes from: another seed, another network.
     seed: u64 = 1,
+    /// How many networks are trained, with the seeds from `seed` on, to see how much is chance.
+    seeds: u64 = 1,
+    /// How many of the training images, the last ones, are held out of training and take the test set's
+    /// place. Choices that are made on them leave the test set unseen. 0 for the test set.
+    held_out: usize = 0,
     /// The name of each class; none where its number says it all, as for digits.
     class_names: Vec<&'static str> = vec![],
     /// The folder with the four IDX files.
@@ -92,6 +100,11 @@ impl Config {
             (name, if ["", "None"].contains(&&*text) { "none".into() } else { text })
         };
         self.fields().into_iter().map(shown).collect()
+    }
+
+    /// What the images that training does not see are called.
+    pub fn tested_on(&self) -> &'static str {
+        if self.held_out == 0 { "test" } else { "held-out" }
     }
 
     /// Checks every field that can be checked without the data; the deformer checks its own.
@@ -122,6 +135,9 @@ impl Config {
         check(*weight_decay >= 0.0 && weight_decay.is_finite(), "weight_decay", weight_decay, decay)?;
         check(self.batch_size > 0, "batch_size", &self.batch_size, "at least 1 image, such as 16")?;
         check((1..=1 << 20).contains(&self.epochs), "epochs", &self.epochs, "from 1 to 1048576 epochs")?;
+        let last = self.seed.checked_add(self.seeds.saturating_sub(1));
+        let seeds = (1..=1000).contains(&self.seeds) && last.is_some();
+        check(seeds, "seeds", &self.seeds, "from 1 to 1000 seeds from seed on, such as 5")?;
         let is_named = |folder: &PathBuf| !folder.as_os_str().is_empty();
         check(is_named(&self.data), "data", &"no name", "the name of a folder, such as raw_data")?;
         check(is_named(&self.output), "output", &"no name", "the name of a folder, such as runs/latest")

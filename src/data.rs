@@ -114,6 +114,29 @@ impl Data {
     }
 }
 
+impl Data {
+    /// [`Data::load`]; or, if `held_out` is not 0, the training images alone, with the last so many of
+    /// them in the place of the test set, whose files are not read.
+    ///
+    /// # Errors
+    /// As [`Data::load`], and `held_out` images or fewer.
+    pub fn load_or_hold_out(folder: &Path, classes: usize, held_out: usize) -> Result<Data> {
+        if held_out == 0 {
+            return Data::load(folder, classes);
+        }
+        let Dataset { images: Images { rows, columns, mut pixels }, mut labels } =
+            Dataset::load(folder, "train", classes)?;
+        let count = labels.len();
+        let Some(kept) = count.checked_sub(held_out).filter(|&kept| kept > 0) else {
+            let expected = format!("fewer than the {count} training images in {}", folder.display());
+            return Err(Error::in_config("held_out", held_out.to_string(), expected));
+        };
+        let (test_pixels, test_labels) = (pixels.split_off(kept * rows * columns), labels.split_off(kept));
+        let set = |pixels, labels| Dataset { images: Images { rows, columns, pixels }, labels };
+        Ok(Data { train: set(pixels, labels), test: set(test_pixels, test_labels) })
+    }
+}
+
 impl Dataset {
     fn load(folder: &Path, split: &str, classes: usize) -> Result<Dataset> {
         let find = |file: &str| {

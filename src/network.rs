@@ -138,6 +138,11 @@ impl Network {
         self.layers.iter().all(|layer| layer.weight.iter().chain(&layer.bias).all(|w| w.is_finite()))
     }
 
+    /// The widths of its layers, from the images' size to the number of classes.
+    pub fn widths(&self) -> Vec<usize> {
+        [self.layers[0].weight.rows()].into_iter().chain(self.layers.iter().map(|layer| layer.bias.len())).collect()
+    }
+
     /// How many classes the network tells apart.
     pub fn classes(&self) -> usize {
         self.layers[self.layers.len() - 1].bias.len()
@@ -145,7 +150,12 @@ impl Network {
 
     /// The probabilities of each class for each image, `images × classes`, in evaluation mode. The bits do not depend on
     /// the kernel's threads.
+    ///
+    /// # Panics
+    /// If the images have another number of pixels than the first layer has inputs.
     pub fn predict(&self, images: &Images) -> Matrix {
+        let (size, inputs) = (images.size(), self.layers[0].weight.rows());
+        assert!(size == inputs, "images of {size} pixels, and a network that takes {inputs}");
         let mut probabilities = Matrix::zeros(images.count(), self.classes());
         let stride = probabilities.stride();
         self.kernel.each_part(probabilities.padded_mut(), images.count(), EVALUATION_BATCH, |rows, mut start| {
@@ -176,18 +186,25 @@ pub fn argmax(probabilities: &[f32]) -> u8 {
 /// How many images of each label (row) were taken for each class (column); `probabilities` is `labels × classes`.
 ///
 /// # Panics
-/// If a label is not below `classes`.
+/// If there is not a label for each row, or one is not below `classes`.
 pub fn confusion(probabilities: &Matrix, labels: &[u8]) -> Vec<Vec<usize>> {
-    let classes = probabilities.columns();
+    let (rows, classes) = (probabilities.rows(), probabilities.columns());
+    assert!(rows == labels.len(), "probabilities of {rows} images, and {} labels", labels.len());
     let mut counts = vec![vec![0; classes]; classes];
     for (i, &label) in labels.iter().enumerate() {
+        assert!(usize::from(label) < classes, "label {label} at image {i}, and {classes} classes");
         counts[usize::from(label)][usize::from(argmax(probabilities.row(i)))] += 1;
     }
     counts
 }
 
 /// The share of images whose most probable class is their label; `probabilities` is `labels × classes`.
+///
+/// # Panics
+/// If there is not a label for each row.
 pub fn accuracy(probabilities: &Matrix, labels: &[u8]) -> f64 {
+    let rows = probabilities.rows();
+    assert!(rows == labels.len(), "probabilities of {rows} images, and {} labels", labels.len());
     count_correct(probabilities, labels) as f64 / labels.len() as f64
 }
 

@@ -3,6 +3,7 @@
 pub mod schedule;
 
 use std::mem;
+use std::path::Path;
 use std::time::Instant;
 
 use crate::config::Config;
@@ -12,9 +13,11 @@ use crate::error::{Error, Result};
 use crate::math::kernel::Kernel;
 use crate::math::matrix::Matrix;
 use crate::math::rng::{Purpose, Rng};
+use crate::network::activation::Activation;
 use crate::network::dropout::Dropout;
 use crate::network::layer::{Linear, Step, gather};
 use crate::network::{Buffers, EVALUATION_BATCH, Network, accuracy};
+use crate::output::weights;
 
 /// What training tells whoever watches.
 #[derive(Clone, Copy, Debug)]
@@ -26,8 +29,8 @@ pub enum Event<'a> {
         /// Images done in it.
         images: usize,
     },
-    /// At the end of an epoch.
-    Epoch(&'a Epoch),
+    /// At the end of an epoch, with the network as it is then.
+    Epoch(&'a Epoch, &'a Network),
 }
 
 /// One epoch of training.
@@ -80,9 +83,11 @@ pub const MOST_NUMBERS: usize = 1 << 27;
 /// The widths of the network that `config` describes for `set`, from the images' size to the number of classes.
 ///
 /// # Errors
-/// What [`Config::validate`] finds, a batch larger than the training set, and a network or a batch larger than memory.
+/// What [`Config::validate`] and [`check`] find, a batch larger than the training set, and a network or
+/// a batch larger than memory.
 fn widths(config: &Config, set: &Dataset) -> Result<Vec<usize>> {
     config.validate()?;
+    check("the training set", set, config.classes)?;
     let widths = [&[set.images.size()], &config.hidden_layers[..], &[config.classes]].concat();
     let weights = widths.windows(2).map(|pair| pair[0].saturating_mul(pair[1])).fold(0, usize::saturating_add);
     let activations = widths.iter().fold(0, |sum: usize, width| sum.saturating_add(*width));
@@ -101,6 +106,38 @@ fn widths(config: &Config, set: &Dataset) -> Result<Vec<usize>> {
         return Err(Error::in_config("batch_size", found, most));
     }
     Ok(widths)
+}
+
+/// Checks that pixels fill the images of a set, and that each has a label below `classes`.
+fn check(name: &str, set: &Dataset, classes: usize) -> Result<()> {
+    let Dataset { images: Images { rows, columns, pixels }, labels } = set;
+    let error = |found: String, expected: String| {
+        Err(Error::new(name, found, expected, "give each image its pixels and its label"))
+    };
+    let (count, size) = (labels.len(), rows * columns);
+    if count == 0 || size == 0 || pixels.len() != count * size {
+        let found = format!("{} pixels and {count} labels", pixels.len());
+        return error(found, format!("{size} pixels, {rows} × {columns}, for each label, and at least one"));
+    }
+    match labels.iter().position(|&label| usize::from(label) >= classes) {
+        None => Ok(()),
+        Some(i) => error(format!("label {} at image {i}", labels[i]), format!("labels below {classes}, the classes")),
+    }
+}
+
+/// The network in the file at `path`, if it has these widths and this activation.
+fn initial_weights(path: &Path, widths: &[usize], activation: Activation, kernel: Kernel) -> Result<Network> {
+    let network = weights::read(path, kernel, Some(activation))
+        .map_err(|error| Error::in_config("initial_weights", error.to_string(), "a network of that activation"))?
+        .network;
+    let found = network.widths();
+    if found != widths {
+        let text = |widths: &[usize]| widths.iter().map(usize::to_string).collect::<Vec<_>>().join("-");
+        let found = format!("a network {} in {}", text(&found), path.display());
+        let expected = format!("{}, as the images, hidden_layers and classes say", text(widths));
+        return Err(Error::in_config("initial_weights", found, expected));
+    }
+    Ok(network)
 }
 
 /// The least share that the weights lose to decay at once. One iteration's lr·λ, 2·10⁻⁷ as shipped, would be lost in the
@@ -135,12 +172,16 @@ impl<'a> Trainer<'a> {
     /// A new network for `set`, as `config` says. Nothing but the time depends on the kernel's threads.
     ///
     /// # Errors
-    /// What [`Config::validate`] finds, a batch larger than the training set, and a network or a batch larger than memory.
+    /// What [`Config::validate`] finds, a set whose pixels or labels do not fit it, initial weights of
+    /// another network, a batch larger than the training set, and a network or a batch larger than memory.
     pub fn new(config: &'a Config, set: &'a Dataset, kernel: Kernel) -> Result<Self> {
         let widths = widths(config, set)?;
         let Config { activation, initialisation, dropout: p, dropout_after_activation: after_activation, .. } = *config;
         let rng = |purpose| Rng::new(config.seed, purpose);
-        let network = Network::new(&widths, activation, initialisation, &mut rng(Purpose::Initialisation), kernel);
+        let network = match &config.initial_weights {
+            None => Network::new(&widths, activation, initialisation, &mut rng(Purpose::Initialisation), kernel),
+            Some(path) => initial_weights(path, &widths, activation, kernel)?,
+        };
         let Images { rows, columns, .. } = set.images;
         let deformer = |deformation| Deformer::new(deformation, config.seed, kernel, rows, columns);
         // The largest product has to be worth sixteen times as much as what is shared by itself, or too little of the rest is.
@@ -274,9 +315,16 @@ impl Threads {
 /// every batch and every epoch.
 ///
 /// # Errors
-/// Those of `watch`, and training that has diverged: weights, loss or outputs no longer finite.
+/// Those of `watch`, a test set that is none or has images of another size, and training that has
+/// diverged: weights, loss or outputs no longer finite.
 pub fn train(mut trainer: Trainer, test: &Dataset, watch: &mut dyn FnMut(Event) -> Result<()>) -> Result<Trained> {
-    let config = trainer.config;
+    let (config, images) = (trainer.config, &trainer.set.images);
+    check("the test set", test, config.classes)?;
+    if test.images.size() != images.size() {
+        let size = |images: &Images| format!("images of {} × {} pixels", images.rows, images.columns);
+        let next = "test on images of the size that is trained on";
+        return Err(Error::new("the test set", size(&test.images), size(images), next));
+    }
     let mut history = Vec::with_capacity(config.epochs);
     let mut test_probabilities = Matrix::default();
     for epoch in 1..=config.epochs {
@@ -302,7 +350,7 @@ pub fn train(mut trainer: Trainer, test: &Dataset, watch: &mut dyn FnMut(Event) 
         let test_accuracy = accuracy(&test_probabilities, &test.labels);
         let seconds = start.elapsed().as_secs_f64();
         let row = Epoch { epoch, learning_rate, loss, running_accuracy, test_accuracy, seconds };
-        watch(Event::Epoch(&row))?;
+        watch(Event::Epoch(&row, &trainer.network))?;
         history.push(row);
     }
     let train_accuracy = evaluate(&trainer.network, trainer.set);

@@ -131,8 +131,8 @@ fn train(request: &Request, all: &[Experiment], console: &mut Console) -> Result
     let config = &chosen[0].config;
     let data = Data::load(&config.data, config.classes).map_err(experiments::in_experiment)?;
     let data = data.upright(config.transposed);
-    let save = |ended: &runs::Run| runs::add(&path, all, std::slice::from_ref(ended));
-    sweep::sweep(&chosen, &data, session::threads(), console, save)?;
+    let save = |ended, _| runs::add(&path, all, &[ended]);
+    sweep::sweep(&chosen, &data, session::threads(), console, save).map_err(experiments::in_experiment)?;
     console.line(&format!("added to {}", path.display()))?;
     if request.names.is_empty() { tables::report(request.output, all, console) } else { Ok(()) }
 }

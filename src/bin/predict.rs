@@ -1,4 +1,4 @@
-//! What a trained network makes of images: `predict MODEL IMAGES [LABELS]`.
+//! What a trained network makes of images: `predict MODEL [IMAGES [LABELS]]`.
 
 use std::env;
 use std::io;

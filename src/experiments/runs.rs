@@ -92,7 +92,7 @@ impl Run {
 }
 
 /// The runs of the experiment of that name.
-pub fn of<'a>(runs: &'a [Run], name: &str) -> impl Iterator<Item = &'a Run> {
+pub fn of<'a>(runs: &'a [Run], name: &str) -> impl Iterator<Item = &'a Run> + Clone {
     runs.iter().filter(move |run| run.experiment == name)
 }
 

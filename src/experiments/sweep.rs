@@ -7,22 +7,22 @@ use std::time::Instant;
 use crate::config::Config;
 use crate::data::Data;
 use crate::error::Result;
+use crate::experiments::Experiment;
 use crate::experiments::runs::Run;
-use crate::experiments::{Experiment, in_experiment};
 use crate::math::kernel::Kernel;
 use crate::output::progress::{Console, duration};
-use crate::training::{self, Event, Trainer};
+use crate::training::{self, Event, Trained, Trainer};
 
 /// What there is to show of a run.
 enum News {
     Begins,
     Epoch,
     /// It has ended, after so many seconds.
-    Ended(Result<Run>, f64),
+    Ended(Result<Box<(Run, Trained)>>, f64),
 }
 
 /// Runs each of `experiments` with its seeds, `workers` runs at a time, the longest first so that the workers end
-/// together. When a run ends, `save` is given it and returns lines for the console, where it gets one too.
+/// together. When a run ends, `save` is given it with its network, and returns lines for the console, where it gets one too.
 /// Nothing but the seconds and the order depends on `workers`.
 ///
 /// # Errors
@@ -33,7 +33,7 @@ pub fn sweep(
     data: &Data,
     workers: usize,
     console: &mut Console,
-    mut save: impl FnMut(&Run) -> Result<Vec<String>> + Send,
+    mut save: impl FnMut(Run, Trained) -> Result<Vec<String>> + Send,
 ) -> Result<()> {
     let mut jobs: Vec<(&Experiment, u64)> = experiments
         .iter()
@@ -44,7 +44,9 @@ pub fn sweep(
         (Reverse((experiment.config.epochs, experiment.config.dropout > 0.0)), *seed)
     });
     let width = jobs.iter().map(|job| job.0.name.len()).max().unwrap_or(0).max("experiment".len());
-    console.line(&format!("{:width$}  seed   train    test  best (epoch)  seconds", "experiment"))?;
+    let tested_on = experiments.first().map_or("test", |experiment| experiment.config.tested_on());
+    let test_width = tested_on.len().max(6);
+    console.line(&format!("{:width$}  seed   train  {tested_on:>test_width$}  best (epoch)  seconds", "experiment"))?;
     let (start, all, all_epochs) =
         (Instant::now(), jobs.len(), jobs.iter().map(|job| job.0.config.epochs).sum::<usize>());
     let (mut done, mut epochs, mut running) = (0, 0, Vec::new());
@@ -65,17 +67,19 @@ pub fn sweep(
             done += 1;
             running.retain(|other| other != name);
             let line = match run {
-                Ok(run) => {
+                Ok(ended) => {
+                    let (run, trained) = *ended;
                     let Run { experiment, seed, train_accuracy, .. } = &run;
                     let (test, (best, epoch)) = (run.test_accuracy(), run.best_test_accuracy());
-                    save(&run)?.iter().try_for_each(|line| console.line(line))?;
-                    format!(
-                        "{experiment:width$}  {seed:4}  {train_accuracy:6.4}  {test:6.4}  {best:.4} ({epoch:3})  \
-                         {seconds:7.1}"
-                    )
+                    let line = format!(
+                        "{experiment:width$}  {seed:4}  {train_accuracy:6.4}  {test:test_width$.4}  {best:.4} \
+                         ({epoch:3})  {seconds:7.1}"
+                    );
+                    save(run, trained)?.iter().try_for_each(|line| console.line(line))?;
+                    line
                 }
                 Err(error) => {
-                    failure = failure.clone().and(Err(in_experiment(error).within(name)));
+                    failure = failure.clone().and(Err(error.within(name)));
                     format!("{name} failed")
                 }
             };
@@ -100,19 +104,25 @@ pub fn sweep(
 }
 
 /// One run on this thread. `epoch` is called after each of its epochs.
-fn train(experiment: &Experiment, seed: u64, data: &Data, epoch: impl Fn() -> Result<()>) -> Result<Run> {
+fn train(
+    experiment: &Experiment,
+    seed: u64,
+    data: &Data,
+    epoch: impl Fn() -> Result<()>,
+) -> Result<Box<(Run, Trained)>> {
     let config = Config { seed, ..experiment.config.clone() };
     let trainer = Trainer::new(&config, &data.train, Kernel::best())?;
     let trained = training::train(trainer, &data.test, &mut |event| match event {
         Event::Batch { .. } => Ok(()),
-        Event::Epoch(_) => epoch(),
+        Event::Epoch(..) => epoch(),
     })?;
-    Ok(Run {
+    let run = Run {
         experiment: experiment.name.into(),
         configuration: experiment.configuration(),
         seed,
         train_accuracy: trained.train_accuracy,
         running_accuracies: trained.history.iter().map(|epoch| epoch.running_accuracy).collect(),
         test_accuracies: trained.history.iter().map(|epoch| epoch.test_accuracy).collect(),
-    })
+    };
+    Ok(Box::new((run, trained)))
 }

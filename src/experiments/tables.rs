@@ -196,11 +196,7 @@ fn comparison(experiments: &[Experiment], names: &str, runs: &[Run]) -> String {
 /// The accuracies of the experiments by epoch, all seeds of a row as one line with a band.
 fn figure(title: &str, names: &str, runs: &[Run], y_bounds: (f64, f64)) -> String {
     let line = |name: &str, dashed, accuracies: fn(&Run) -> &[f64]| {
-        let epochs = of(runs, name).map(|run| accuracies(run).len()).min().unwrap_or(0);
-        let spread = |i: usize| of(runs, name).map(|run| accuracies(run)[i]).collect();
-        let spreads: Vec<Spread> = (0..epochs).map(spread).collect();
-        let (accuracies, deviations) = spreads.iter().map(|spread| (spread.mean, spread.deviation)).unzip();
-        Line { name: name.into(), dashed, accuracies, deviations }
+        Line::of_seeds(name, dashed, of(runs, name).map(accuracies))
     };
     let both = |row| [line(row, true, |run| &run.running_accuracies), line(row, false, |run| &run.test_accuracies)];
     let title = if y_bounds.0 > 0.0 { format!("{title}, from {}", y_bounds.0) } else { title.into() };

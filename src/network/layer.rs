@@ -143,9 +143,11 @@ impl Linear {
     /// pixels, whose is left alone), and then a step down ∂L/∂W = Xᵀ·D and ∂L/∂b = ΣD, the sum of D's rows.
     ///
     /// Without momentum it is `W ← (1 − lr·λ)·W + Xᵀ·(−lr·D)` and `b ← b − lr·ΣD`: one product, which adds to W, so that
-    /// no gradient is stored. With momentum the same product adds to the velocity V, which has the shapes of the layer:
-    /// `V ← μ·V + Xᵀ·(−lr·D)`, then `W ← (1 − lr·λ)·W + V`; likewise for b (Sutskever and others, "On the
-    /// importance of initialization and momentum in deep learning", 2013).
+    /// no gradient is stored. With momentum the same product adds to the velocity V, which has the
+    /// shapes of the layer: `V ← μ·V + Xᵀ·(−lr·D) − lr·λ·W`, then `W ← W + V`; likewise for b, without
+    /// λ (Sutskever and others, "On the importance of initialization and momentum in deep learning",
+    /// 2013). So λ·W is part of the gradient, as in PyTorch's SGD. That multiplies V by lr where W
+    /// takes it: the same at a constant rate, and a falling one also shortens the steps under way.
     ///
     /// D becomes −lr·D, and `scratch` is overwritten.
     pub fn backward(
@@ -171,8 +173,9 @@ impl Linear {
             None => self.add(kernel, input, gradient, sum, 1.0 - step.decay, 1.0),
             Some(velocity) => {
                 velocity.add(kernel, input, gradient, sum, step.momentum, step.momentum);
-                for (w, v) in self.weight.padded_mut().iter_mut().zip(velocity.weight.padded()) {
-                    *w = (1.0 - step.decay) * *w + v;
+                for (w, v) in self.weight.padded_mut().iter_mut().zip(velocity.weight.padded_mut()) {
+                    *v -= step.decay * *w;
+                    *w += *v;
                 }
                 self.bias.iter_mut().zip(&velocity.bias).for_each(|(b, v)| *b += v);
             }

@@ -1,4 +1,5 @@
-//! JSON (RFC 8259), as far as the header of a weights file has it: objects, strings and arrays of whole numbers.
+//! JSON (RFC 8259), as far as the header of a weights file has it: objects, strings, and arrays of
+//! strings or whole numbers.
 
 use std::collections::BTreeSet;
 use std::fmt::Debug;
@@ -91,6 +92,16 @@ impl<'a> Reader<'a> {
             Ok(())
         })?;
         Ok(numbers)
+    }
+
+    /// An array of strings.
+    pub fn strings(&mut self) -> Result<Vec<String>> {
+        let mut strings = Vec::new();
+        self.list(["[", "]"], |reader| {
+            strings.push(reader.string()?);
+            Ok(())
+        })?;
+        Ok(strings)
     }
 
     /// An object, whose names differ; `member` gets the name of each member and reads its value.

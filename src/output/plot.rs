@@ -4,6 +4,8 @@
 //! reader prefers dark; a program that ignores the style shows the light figure. The same figure always gives the same
 //! bytes.
 
+use crate::experiments::statistics::Spread;
+
 /// The size of every figure's card in pixels; its height follows from the legend.
 const WIDTH: f64 = 700.0;
 /// Where the left and the right end of the axes are.
@@ -175,6 +177,15 @@ impl Figure {
 }
 
 impl Line {
+    /// The mean of the accuracies of several seeds by epoch, with a band of one standard deviation; as far
+    /// as all of them have epochs.
+    pub fn of_seeds<'a>(name: &str, dashed: bool, seeds: impl Iterator<Item = &'a [f64]> + Clone) -> Line {
+        let epochs = seeds.clone().map(|accuracies| accuracies.len()).min().unwrap_or(0);
+        let spreads = (0..epochs).map(|i| seeds.clone().map(|accuracies| accuracies[i]).collect::<Spread>());
+        let (accuracies, deviations) = spreads.map(|spread| (spread.mean, spread.deviation)).unzip();
+        Line { name: name.into(), dashed, accuracies, deviations }
+    }
+
     /// (epoch, accuracy).
     fn points(&self) -> Vec<(f64, f64)> {
         (1..).map(f64::from).zip(self.accuracies.iter().copied()).collect()

@@ -1,5 +1,6 @@
 //! What a command shows while it works: lasting lines everywhere, one live line on a terminal.
 
+use std::env;
 use std::io::{self, IsTerminal, Write};
 use std::mem;
 use std::time::{Duration, Instant};
@@ -26,9 +27,10 @@ pub struct Console {
 }
 
 impl Console {
-    /// Standard output.
+    /// Standard output; a dumb terminal knows no escape sequences, and so has no live line.
     pub fn stdout() -> Self {
-        Console::new(Box::new(io::stdout()), io::stdout().is_terminal())
+        let is_dumb = env::var_os("TERM").is_some_and(|terminal| terminal == "dumb");
+        Console::new(Box::new(io::stdout()), io::stdout().is_terminal() && !is_dumb)
     }
 
     /// A console that prints to `out`, with a live line only if that is a terminal.
@@ -89,4 +91,28 @@ pub fn thousands(number: usize) -> String {
         0 => number.to_string(),
         above => format!("{},{:03}", thousands(above), number % 1000),
     }
+}
+
+/// A learning rate in thirteen characters at most: its digits, or its power of ten where these are few.
+pub fn rate(rate: f32) -> String {
+    if rate < 1e-4 { format!("{rate:.2e}") } else { format!("{rate:.6}") }
+}
+
+/// `text` in lines of at most 80 characters where it has spaces, the later ones indented.
+pub fn wrap(text: &str) -> String {
+    let (mut wrapped, mut column) = (String::new(), 0);
+    for word in text.split(' ') {
+        let length = word.chars().count();
+        if column > 0 && column + 1 + length > 80 {
+            wrapped += "\n ";
+            column = 1;
+        }
+        if column > 0 {
+            wrapped.push(' ');
+            column += 1;
+        }
+        wrapped += word;
+        column += length;
+    }
+    wrapped
 }

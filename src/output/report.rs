@@ -66,6 +66,7 @@ pub fn html(
     let mut members = vec![
         ("config", pairs(&config.shown())),
         ("accuracies", pairs(accuracies)),
+        ("tested_on", quote(config.tested_on())),
         ("class_names", array(config.class_names.iter().map(|name| quote(name)))),
         ("rows", images.rows.to_string()),
         ("columns", images.columns.to_string()),

@@ -10,6 +10,7 @@
 //! NumPy.
 
 use std::collections::BTreeMap;
+use std::fmt::Display;
 use std::fs::File;
 use std::io::Read;
 use std::ops::Range;
@@ -24,8 +25,8 @@ use crate::network::layer::Linear;
 use crate::output::json::{Reader, excerpt, quote};
 use crate::training::MOST_NUMBERS;
 
-/// The longest header that is read, room for some two thousand layers.
-const LONGEST_HEADER: u64 = 1 << 18;
+/// The longest header that is read: the limit of the safetensors library.
+const LONGEST_HEADER: u64 = 100_000_000;
 /// The most bytes of numbers that are read: those of the largest network that can be trained.
 const MOST_BYTES: usize = 4 * MOST_NUMBERS;
 
@@ -40,6 +41,8 @@ pub struct Model {
     pub network: Network,
     /// The pixel rows and columns of its images, where the file tells.
     pub image_size: Option<(usize, usize)>,
+    /// All that the file says of it, by name.
+    pub metadata: BTreeMap<String, String>,
 }
 
 /// The bytes of a weights file. `image_size` is the pixel rows and columns of the network's images; it goes into
@@ -74,11 +77,11 @@ pub fn encode(network: &Network, image_size: (usize, usize), metadata: &[(String
 ///
 /// # Errors
 /// As [`decode`], and what the disk says.
-pub fn read(path: &Path, kernel: Kernel) -> Result<Model> {
+pub fn read(path: &Path, kernel: Kernel, activation: Option<Activation>) -> Result<Model> {
     if path.is_dir() {
         return Err(Error::new(path.display(), "a folder", "a weights file", "name the file itself"));
     }
-    decode(path, File::open(path).map_err(|error| Error::reading(path, &error))?, kernel)
+    decode(path, File::open(path).map_err(|error| Error::reading(path, &error))?, kernel, activation)
 }
 
 /// Reads a weights file, said to be at `path`, from `input`. Memory follows what `input` holds, not what it promises: at
@@ -87,14 +90,21 @@ pub fn read(path: &Path, kernel: Kernel) -> Result<Model> {
 /// # Errors
 /// Whatever is not a sound safetensors file with the layers described above, each with at least one finite number, the last
 /// with 2 to 256 classes. Metadata may be missing, but `rows`, `columns` and `activation` must be right where they are
-/// there.
-pub fn decode(path: &Path, mut input: impl Read, kernel: Kernel) -> Result<Model> {
+/// there. With hidden layers, the file or the argument must name the activation, and both the same.
+pub fn decode(path: &Path, mut input: impl Read, kernel: Kernel, activation: Option<Activation>) -> Result<Model> {
     let header = read_header(path, &mut input)?;
     let (metadata, tensors) = parse_header(path, &header)?;
     let numbers = read_numbers(path, &mut input, &tensors)?;
     let layers = layers(path, tensors, &numbers, kernel)?;
     let image_size = image_size(path, &metadata, layers[0].weight.rows())?;
-    Ok(Model { network: Network { layers, activation: activation(path, &metadata)?, kernel }, image_size })
+    let activation = match self::activation(path, &metadata, activation)? {
+        None if layers.len() > 1 => {
+            let (found, next) = (format!("no activation in {METADATA}"), "say which it is with --activation");
+            return Err(Error::new(path.display(), found, format!("one of {}", activations()), next));
+        }
+        activation => activation.unwrap_or(Activation::Sigmoid), // of no hidden layer
+    };
+    Ok(Model { network: Network { layers, activation, kernel }, image_size, metadata })
 }
 
 /// What the header says of each tensor: its shape, and where its bytes are, counted from the header's end.
@@ -220,15 +230,33 @@ fn layers(path: &Path, mut tensors: Tensors, numbers: &[u8], kernel: Kernel) -> 
     Ok(layers)
 }
 
-/// The activation that the metadata names; where it names none, the network is from before there was a choice.
-fn activation(path: &Path, metadata: &Metadata) -> Result<Activation> {
-    let Some(name) = metadata.get("activation") else { return Ok(Activation::Sigmoid) };
-    let activation = Activation::ALL.into_iter().find(|activation| format!("{activation:?}") == *name);
-    activation.ok_or_else(|| {
-        let names = Activation::ALL.map(|activation| format!("{activation:?}")).join(", ");
-        let found = format!("activation {} in {METADATA}", excerpt(name));
-        Error::new(path.display(), found, format!("one of {names}"), RIGHT_FILE)
-    })
+/// The names of all activations.
+fn activations() -> String {
+    Activation::ALL.map(|activation| format!("{activation:?}")).join(", ")
+}
+
+/// The activation of that name.
+///
+/// # Errors
+/// If there is none: that this was `found` in that `place`.
+pub fn find_activation(name: &str, place: impl Display, found: String) -> Result<Activation> {
+    let activation = Activation::ALL.into_iter().find(|activation| format!("{activation:?}") == name);
+    let next = "write it as it is written here";
+    activation.ok_or_else(|| Error::new(place, found, format!("one of {}", activations()), next))
+}
+
+/// The activation that the metadata names, or else the one `asked` for.
+fn activation(path: &Path, metadata: &Metadata, asked: Option<Activation>) -> Result<Option<Activation>> {
+    let Some(name) = metadata.get("activation") else { return Ok(asked) };
+    let found = format!("activation {} in {METADATA}", excerpt(name));
+    let named = find_activation(name, path.display(), found)?;
+    match asked {
+        Some(asked) if asked != named => {
+            let (found, expected) = (format!("activation {named:?} in {METADATA}"), format!("{asked:?}, as asked for"));
+            Err(Error::new(path.display(), found, expected, "ask for the activation that the file names"))
+        }
+        _ => Ok(Some(named)),
+    }
 }
 
 /// The pixel rows and columns that the metadata tells, for images of `size` pixels.

@@ -153,9 +153,9 @@ fn one_worker_and_many_find_the_same() {
     let [one, many] = [1, 8].map(|workers| {
         let Folder(folder) = &Folder::new(&format!("{workers}-workers"));
         let mut epochs = Vec::new();
-        let save = |ended: &Run| {
+        let save = |ended: Run, _| {
             epochs.push(ended.test_accuracies.len());
-            runs::add(&folder.join("runs.csv"), &all, std::slice::from_ref(ended))
+            runs::add(&folder.join("runs.csv"), &all, &[ended])
         };
         sweep::sweep(&short, &data, workers, &mut silent(), save).unwrap();
         assert!(workers > 1 || epochs.is_sorted_by(|a, b| a >= b), "the longest first: {epochs:?}");
@@ -206,11 +206,12 @@ fn a_run_that_fails_is_named_and_the_others_end() {
         let bad = Experiment { name: "bad", config, seeds: 7..=8, reported: "–" };
         let good = Experiment { seeds: 7..=8, ..good.clone() };
         let mut ended = Vec::new();
-        let save = |run: &Run| {
+        let save = |run: Run, _| {
             ended.push(run.seed);
             Ok(vec![])
         };
         let result = sweep::sweep(&[bad, good], &small_data(), 1, &mut silent(), save);
+        let result = result.map_err(experiments::in_experiment);
         let error = assert_error(result, &[&format!("bad seed 7: {message}")]);
         assert!(!error.contains("get_config") && !error.contains("main.rs"), "{error}");
         assert_eq!(ended, [7, 8]);
@@ -409,7 +410,7 @@ fn train_and_test_keep_their_places_in_tables_and_figures() {
     }
     let other = run("xavier-constant-mse", 1, &[0.9, 0.9]);
     let run = Run { train_accuracy: 0.5, running_accuracies: vec![0.5; 2], ..run("xavier-constant", 1, &[0.9; 2]) };
-    replace(&folder.0, &[run, other]);
+    add(&folder.0, &[run, other]);
     let _ = tables::report(&folder.0, &experiments::all(), &mut silent()); // too few seeds for the findings
     let page = fs::read_to_string(folder.0.join("README.md")).unwrap();
     assert!(page.contains(" | 0.5000 | 0.9000 | 0.9000 | "), "{page}");

@@ -5,13 +5,17 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
-use crate::common::{Folder, assert_refused, idx_bytes};
+use crate::common::{Folder, assert_refused, idx_bytes, pictures, small_config};
+use mnist_mlp::config::Config;
+use mnist_mlp::data::Data;
 use mnist_mlp::math::kernel::Kernel;
 use mnist_mlp::math::matrix::Matrix;
 use mnist_mlp::network::Network;
 use mnist_mlp::network::activation::Activation;
 use mnist_mlp::network::layer::Linear;
+use mnist_mlp::output::progress::Console;
 use mnist_mlp::output::weights::encode;
+use mnist_mlp::session;
 
 // ---- Tools -------------------------------------------------------------------------------------------------------
 
@@ -70,6 +74,8 @@ fn without_labels_it_prints_each_prediction_with_its_probability() {
 fn with_labels_it_prints_the_accuracy_and_the_confusion_matrix() {
     let folder = place("labels");
     let expected = [
+        "model",
+        "3-3, 12 weights and biases, Sigmoid",
         "accuracy 0.7500 ± 0.2165 (3 of 4 images)",
         "",
         "confusion matrix: a row is a label, a column a prediction",
@@ -89,7 +95,9 @@ fn help_says_what_the_arguments_are() {
         let output = folder.predict(arguments);
         let text = String::from_utf8(output.stdout).unwrap();
         assert_eq!(output.status.code(), Some(0));
-        assert!(text.starts_with("usage: predict MODEL IMAGES [LABELS]\n") && text.contains("confusion"), "{text}");
+        assert!(text.starts_with("usage: predict MODEL [IMAGES [LABELS]] [--activation NAME]\n"), "{text}");
+        assert!(text.contains("confusion") && text.contains("(p − 127.5) / 255"), "{text}");
+        assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
     }
 }
 
@@ -109,6 +117,34 @@ fn a_model_without_metadata_takes_any_images_with_as_many_pixels() {
     folder.refuses(&["foreign", "large"], &["large: found images of 2 × 2 pixels", "expected 3 pixels", "foreign"]);
 }
 
+/// With the data's folder, the classes' names and the images held out as the model's file has them.
+#[test]
+fn a_model_alone_is_tested_on_the_images_of_its_own_run() {
+    let data = Data { train: pictures(40, 3, 5, 10), test: pictures(20, 3, 5, 10) };
+    let folder = Folder::with_data("own", &data);
+    for (held_out, images) in [(0, "20 test images"), (7, "7 held-out images")] {
+        let class_names = vec!["zero", "one", "\"2\"", "3", "4", "5", "6", "7", "8", "nine"];
+        let (data, output) = (folder.0.join("raw_data"), folder.0.join("run"));
+        let config = Config { held_out, class_names, data, output, ..small_config() };
+        session::run(&config, &mut Console::new(Box::new(std::io::sink()), false)).unwrap();
+        let history = fs::read_to_string(folder.0.join("run/history.csv")).unwrap();
+        let accuracy: f64 = history.lines().last().unwrap().split(',').nth(5).unwrap().parse().unwrap();
+
+        let output = folder.predict(&["run/model.safetensors"]);
+        let text = String::from_utf8(output.stdout).unwrap();
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines[0], format!("run/model.safetensors, trained on {}", config.data.display()));
+        assert_eq!(lines[1], "15-9-7-10, 294 weights and biases, Sigmoid");
+        assert!(lines[2].starts_with(&format!("accuracy {accuracy:.4} ± ")), "{text}");
+        assert!(lines[2].ends_with(&format!(" of {images})")), "{text}");
+        assert!(lines[6].ends_with("  zero") && lines[8].ends_with("  \"2\""), "{text}");
+        folder.file("one", &idx_bytes(&[1, 3, 5], &[0; 15]));
+        let output = folder.predict(&["run/model.safetensors", "one"]).stdout;
+        let words: Vec<String> = String::from_utf8(output).unwrap().split_whitespace().map(Into::into).collect();
+        assert_eq!(words[2], config.class_names[words[1].parse::<usize>().unwrap()]);
+    }
+}
+
 // ---- What it refuses ---------------------------------------------------------------------------------------------
 
 #[test]
@@ -117,13 +153,19 @@ fn wrong_arguments_and_files_are_refused() {
     folder.file("few", &idx_bytes(&[3], &[2, 0, 1]));
     folder.file("beyond", &idx_bytes(&[4], &[2, 0, 3, 1]));
     folder.file("none", &idx_bytes(&[0, 1, 3], &[]));
-    let cases: [(&[&str], &[&str]); 13] = [
-        (&[], &["the number of arguments: found 0; expected MODEL IMAGES [LABELS]", "--help"]),
-        (&["model"], &["the number of arguments: found 1;"]),
-        (&["model", "images", "labels", "more"], &["the number of arguments: found 4;"]),
-        (&["missing", "images"], &["missing: no such file or directory; check the path"]),
-        (&["model", "missing"], &["missing: no such file or directory; check the path"]),
-        (&["model", "images", "missing"], &["missing: no such file or directory; check the path"]),
+    folder.file("digit.PNG", b"\x89PNG");
+    let usage = "expected predict MODEL [IMAGES [LABELS]] [--activation NAME]; --help";
+    let cases: [(&[&str], &[&str]); 17] = [
+        (&[], &["the arguments: found 0 files;", usage]),
+        (&["model", "images", "labels", "more"], &["the arguments: found 4 files;", usage]),
+        (&["model"], &["model: found no word of its data", "name the images"]),
+        (&["model", "images", "--activation"], &["the argument after --activation: found \"\"", "Tanh, ReLU"]),
+        (&["--activation", "relu", "model"], &["the argument after --activation: found \"relu\"", "Tanh, ReLU"]),
+        (&["model", "images", "--activation", "ReLU"], &["model: found activation Sigmoid", "expected ReLU"]),
+        (&["model", "digit.PNG"], &["digit.PNG: found a picture", "drop it, on the page report.html"]),
+        (&["missing", "images"], &["missing: no such file or directory", "check the path"]),
+        (&["model", "missing"], &["missing: no such file or directory", "check the path"]),
+        (&["model", "images", "missing"], &["missing: no such file or directory", "check the path"]),
         (&[".", "images"], &[".: found a folder"]),
         (&["images", "model"], &["images: found a header length of"]),
         (&["model", "labels"], &["labels: found an IDX file of labels", "swapped"]),

@@ -10,17 +10,22 @@ use std::process::Command;
 use std::sync::{Arc, Mutex};
 
 use crate::common::{
-    Folder, NAMES, assert_error, assert_refused, idx_bytes, pictures, plain_config, small_config, train,
+    Folder, MNIST, NAMES, assert_error, assert_refused, first, idx_bytes, network_bits, pictures, plain_config,
+    small_config, train,
 };
 use mnist_mlp::config::Config;
 use mnist_mlp::data::deformation::Deformation;
 use mnist_mlp::data::{Data, Dataset, Images};
 use mnist_mlp::error::{Error, Result};
+use mnist_mlp::experiments::statistics::Spread;
 use mnist_mlp::math::kernel::Kernel;
+use mnist_mlp::math::matrix::Matrix;
+use mnist_mlp::network::activation::Activation;
 use mnist_mlp::network::layer::Initialisation;
-use mnist_mlp::output;
-use mnist_mlp::output::progress::{Console, duration};
+use mnist_mlp::network::{accuracy, confusion};
+use mnist_mlp::output::progress::{self, Console, duration};
 use mnist_mlp::output::report::base64;
+use mnist_mlp::output::{self, weights};
 use mnist_mlp::session;
 use mnist_mlp::training::Trainer;
 
@@ -103,17 +108,105 @@ fn sound_data_train_and_leave_their_files() {
     assert_eq!(result, Ok(()), "{text}");
     assert!(!text.contains(['\r', '\x1b']), "no live line in a pipe");
     let lines: Vec<&str> = text.lines().collect();
-    let [.., train, test, best, files_left] = lines[..] else { panic!("{text}") };
+    assert!(lines.iter().all(|line| line.chars().count() <= 80 || line.contains("/raw_data")), "{text}");
+    assert_eq!(lines[0], "15-9-7-10, 294 weights and biases, Sigmoid");
+    assert!(lines[1].ends_with("raw_data: 40 training and 20 test images"), "{text}");
+    // So small a network has not learnt, which the last lines say.
+    let [.., train, test, best, files_left, open, why, remedy] = lines[..] else { panic!("{text}") };
     assert!(train.starts_with("final train accuracy 0.") || train.starts_with("final train accuracy 1."), "{text}");
     assert!(test.starts_with("final test accuracy ") && test.contains(" ± "), "{text}");
     assert!(best.starts_with("best test accuracy ") && best.contains("(epoch "), "{text}");
-    assert!(files_left.ends_with(&format!("open {}", folder.0.join("runs/latest/report.html").display())), "{text}");
+    assert!(files_left.ends_with("runs/latest has history.csv, curves.svg and model.safetensors"), "{text}");
+    assert_eq!(open, format!("open {} to draw a digit", folder.0.join("runs/latest/report.html").display()));
+    assert!(why.starts_with("this network has not learnt: it ") && remedy.starts_with("try "), "{text}");
 
     let left = files(&folder.0.join("runs"));
     let names = ["curves.svg", "history.csv", "model.safetensors", "report.html"];
     assert_eq!(left, names.map(|name| folder.0.join("runs/latest").join(name).display().to_string()));
     let history = fs::read_to_string(folder.0.join("runs/latest/history.csv")).unwrap();
     assert_eq!(history.lines().count(), 1 + 2, "{history}");
+}
+
+/// The last images of the training set, and nothing of the test set, which need not even be there.
+#[test]
+fn images_held_out_take_the_place_of_the_test_set() {
+    let (folder, train) = (place("held-out"), pictures(40, 3, 5, 10));
+    NAMES[2..].iter().for_each(|name| fs::remove_file(folder.0.join("raw_data").join(name)).unwrap());
+    let config = Config { held_out: 15, ..config(&folder) };
+    let data = Data::load_or_hold_out(&config.data, 10, 15).unwrap();
+    assert_eq!(data.train, first(25, &train));
+    assert_eq!(
+        (&data.test.labels[..], &data.test.images.pixels[..]),
+        (&train.labels[25..], &train.images.pixels[375..])
+    );
+    let (result, text) = run(&config, ENDLESS, false);
+    assert_eq!(result, Ok(()), "{text}");
+    for part in ["25 training and 15 held-out images", "running  held-out  seconds\n", "final held-out accuracy 0."] {
+        assert!(text.contains(part), "{part:?} is not in {text}");
+    }
+    assert!(
+        !text.contains("test") && text.lines().all(|line| line.chars().count() <= 80 || line.contains("/raw_data"))
+    );
+    let read = |name| fs::read_to_string(config.output.join(name)).unwrap();
+    assert!(read("history.csv").contains(",held_out_accuracy,") && read("curves.svg").contains(">held-out<"));
+    for held_out in [40, 41, usize::MAX] {
+        let load = Data::load_or_hold_out(&config.data, 10, held_out);
+        assert_error(
+            load,
+            &[&format!("held_out in get_config: found {held_out};"), "fewer than the 40 training images"],
+        );
+    }
+}
+
+/// A line for each seed, their means, and the first seed's network, the same as if it were trained alone.
+#[test]
+fn several_seeds_are_trained_and_compared() {
+    let folder = place("seeds");
+    let one = Config { seed: 3, output: folder.0.join("one"), ..config(&folder) };
+    let several = Config { seeds: 3, output: folder.0.join("several"), ..one.clone() };
+    assert_eq!(run(&one, ENDLESS, false).0, Ok(()));
+    let (result, text) = run(&several, ENDLESS, false);
+    assert_eq!(result, Ok(()), "{text}");
+    let tested = |line: &&str| line.split_whitespace().nth(3).unwrap().parse::<f64>().unwrap();
+    let mut of_seeds: Vec<&str> = text.lines().filter(|line| line.starts_with("get_config ")).collect();
+    of_seeds.sort();
+    let seeds = of_seeds.iter().map(|line| line.split_whitespace().nth(1).unwrap());
+    assert_eq!(seeds.collect::<Vec<_>>(), ["3", "4", "5"]);
+    let spread: Spread = of_seeds.iter().map(tested).collect();
+    assert!(text.contains(&format!("\nmean final test accuracy {spread} (3 seeds)\n")), "{spread}: {text}");
+
+    let model =
+        |config: &Config| weights::read(&config.output.join("model.safetensors"), Kernel::best(), None).unwrap();
+    assert_eq!(network_bits(&model(&one).network), network_bits(&model(&several).network));
+    assert!(model(&several).metadata["mean_final_test_accuracy"].ends_with("(3 seeds)"));
+    let curves = fs::read_to_string(several.output.join("curves.svg")).unwrap();
+    assert!(curves.contains("of 3 seeds") && curves.matches("fill-opacity").count() == 2);
+    let failing = Config { learning_rate: 3e38, ..several };
+    let parts = ["get_config seed 3: training, epoch 1", "lower learning_rate"];
+    assert_error(run(&failing, ENDLESS, false).0, &parts);
+}
+
+#[test]
+fn training_goes_on_from_initial_weights() {
+    let folder = place("initial");
+    let first = Config { dropout: 0.0, ..config(&folder) };
+    assert_eq!(run(&first, ENDLESS, false).0, Ok(()));
+    let path = folder.0.join("runs/latest/model.safetensors");
+    let second = |config: &Config| Config { initial_weights: Some(path.clone()), ..config.clone() };
+    let data = Data::load(&first.data, 10).unwrap();
+    let network = Trainer::new(&second(&first), &data.train, Kernel::best()).unwrap().network;
+    let read = weights::read(&path, Kernel::best(), None).unwrap().network;
+    assert_eq!(network_bits(&network), network_bits(&read));
+    assert_eq!(run(&second(&first), ENDLESS, false).0, Ok(()), "its own folder's");
+
+    let new = |config: Config| Trainer::new(&config, &data.train, Kernel::best()).map(|_| ());
+    let other = Config { hidden_layers: vec![9, 8], ..second(&first) };
+    let parts = ["initial_weights in get_config: found a network 15-9-7-10 in ", "expected 15-9-8-10", "src/main.rs"];
+    assert_error(new(other), &parts);
+    let other = Config { activation: Activation::ReLU, ..second(&first) };
+    assert_error(new(other), &["initial_weights in get_config: found ", "activation Sigmoid", "expected ReLU"]);
+    let other = Config { initial_weights: Some("missing".into()), ..first };
+    assert_error(new(other), &["initial_weights in get_config: found missing"]);
 }
 
 /// The live line takes the place of the last, is cut off where the terminal ends, and is gone at the end.
@@ -142,6 +235,78 @@ fn a_terminal_shows_a_live_line() {
         assert!(parts.iter().all(|part| line.contains(part)) && !line.contains(['\r', '\n', '\x1b']), "{line:?}");
     }
     assert!((1..=3).any(|epoch| text.contains(&format!("\x1b[?7h\r\x1b[K    {epoch}  "))), "{text}");
+}
+
+// ---- How it ends -------------------------------------------------------------------------------------------------
+
+/// The last two lines of a run of real digits with this configuration; `None` if they are not about learning.
+fn remark(test: &str, config: Config) -> Option<(String, String)> {
+    let data = Data { train: first(1000, &MNIST.train), test: first(1000, &MNIST.test) };
+    let folder = Folder::with_data(test, &data);
+    let config = Config { data: folder.0.join("raw_data"), output: folder.0.join("run"), ..config };
+    let (result, text) = run(&config, ENDLESS, false);
+    assert_eq!(result, Ok(()), "{text}");
+    let lines: Vec<String> = text.lines().rev().take(2).map(Into::into).collect();
+    lines[1].starts_with("this network has not learnt").then(|| (lines[1].clone(), lines[0].clone()))
+}
+
+#[test]
+fn a_network_that_has_not_learnt_says_so_and_one_that_has_does_not() {
+    let good = || Config { batch_size: 4, ..plain_config() };
+    assert_eq!(remark("learnt", Config { epochs: 10, ..good() }), None);
+    let cases = [
+        ("zero", Config { initialisation: Initialisation::Zero, ..good() }, "initialisation"),
+        ("relu", Config { activation: Activation::ReLU, learning_rate: 1.0, ..good() }, "learning_rate"),
+        ("momentum", Config { momentum: 0.9, learning_rate: 1.0, ..good() }, "momentum"),
+        ("decay", Config { weight_decay: 1.0, ..good() }, "weight_decay"),
+        ("deep", Config { hidden_layers: vec![20; 10], epochs: 10, ..good() }, "hidden_layers"),
+        ("few", Config { batch_size: 1000, epochs: 1, learning_rate: 1e-4, ..good() }, "batch_size"),
+    ];
+    for (name, config, field) in cases {
+        let (what, remedy) = remark(name, config).unwrap_or_else(|| panic!("{name}: not a word"));
+        assert!(remedy.contains(field), "{name}: {what}\n{remedy}");
+        assert!([&what, &remedy].iter().all(|line| line.chars().count() <= 80), "{name}: {what}\n{remedy}");
+    }
+}
+
+/// As it is written every ten seconds: whole files that say how far the run has come.
+#[test]
+fn a_run_that_has_not_ended_leaves_files_that_say_so() {
+    let (folder, data) =
+        (Folder::new("unfinished"), Data { train: pictures(40, 3, 5, 10), test: pictures(20, 3, 5, 10) });
+    let config = Config { output: folder.0.clone(), ..small_config() };
+    let trained = train(&config, &data, Kernel::best()).unwrap();
+    let of_many = Config { epochs: 67, ..config };
+    session::save_unfinished(&of_many, &data, &trained.network, &trained.history).unwrap();
+    let read = |name| fs::read_to_string(folder.0.join(name)).unwrap();
+    assert!(read("history.csv").lines().last().unwrap().starts_with("2,67,"));
+    assert!(read("curves.svg").contains("stopped after 2 of 67 epochs"));
+    let model = weights::read(&folder.0.join("model.safetensors"), Kernel::best(), None).unwrap();
+    assert_eq!(model.metadata["unfinished"], "2 of 67 epochs");
+    assert_eq!((network_bits(&model.network), files(&folder.0).len()), (network_bits(&trained.network), 3));
+}
+
+/// Neither a run that fails nor one that is killed, whose half-written files lie there, leaves an earlier
+/// network where its own would be.
+#[test]
+fn what_an_earlier_run_left_is_not_taken_for_this_one_s() {
+    let folder = place("earlier");
+    let good = config(&folder);
+    let latest = |name: &str| folder.0.join("runs/latest").join(name);
+    assert_eq!(run(&good, ENDLESS, false).0, Ok(()));
+    let model = fs::read(latest("model.safetensors")).unwrap();
+    folder.file("runs/latest/model.safetensors.1.partial", b"half");
+    folder.file("runs/latest/notes.partial", b"not ours");
+    let (result, text) = run(&Config { learning_rate: 3e38, ..good.clone() }, ENDLESS, false);
+    assert_error(result, &["lower learning_rate"]);
+    assert!(text.ends_with("runs/latest/before has what the run before this one left\n"), "{text}");
+    let names = ["curves.svg", "history.csv", "model.safetensors", "report.html"];
+    let expected: Vec<_> =
+        names.map(|name| latest("before").join(name)).into_iter().chain([latest("notes.partial")]).collect();
+    assert_eq!(files(&latest("")), expected.iter().map(|path| path.display().to_string()).collect::<Vec<_>>());
+    assert_eq!(fs::read(latest("before/model.safetensors")).unwrap(), model);
+    assert_eq!(run(&good, ENDLESS, false).0, Ok(()));
+    assert_eq!(fs::read(latest("model.safetensors")).unwrap(), model);
 }
 
 // ---- Data --------------------------------------------------------------------------------------------------------
@@ -240,10 +405,15 @@ fn a_full_disk_leaves_what_was_there() {
         let partial = latest.join(format!("{name}.{}.partial", std::process::id()));
         std::os::unix::fs::symlink("/dev/full", partial).unwrap();
         let (result, printed) = run(&config(&folder), ENDLESS, false);
-        let place = if name == "probe" { latest } else { latest.join(name) };
+        let place = if name == "probe" { latest.clone() } else { latest.join(name) };
         let why = format!("cannot write to {}: no space left on device; make room on the disk", place.display());
         assert_error(result, &[&why]);
         assert_eq!(printed.contains("final test accuracy"), name != "probe", "{printed}");
+        // Where training has begun, out of the way.
+        let earlier = earlier.map(|file| match name {
+            "probe" => file,
+            _ => latest.join("before").join(file.file_name().unwrap()),
+        });
         assert!(earlier.iter().all(|file| fs::read(file).unwrap() == b"earlier"));
         assert_eq!(files(&folder.0.join("runs/latest")).len(), 2, "no partial file");
     }
@@ -324,6 +494,18 @@ fn a_full_standard_output_is_told() {
     assert_error(result, &["standard output: no storage space; check where the output goes"]);
 }
 
+/// On a terminal; a path or a word that is longer is not cut.
+#[test]
+fn messages_are_wrapped_at_80_columns_and_small_rates_are_no_zeros() {
+    let text = format!("error: {} {} end", "word ".repeat(30), "x".repeat(90));
+    let wrapped = progress::wrap(&text);
+    assert_eq!(wrapped.split_whitespace().collect::<Vec<_>>(), text.split_whitespace().collect::<Vec<_>>());
+    let widths: Vec<usize> = wrapped.lines().map(|line| line.chars().count()).collect();
+    assert!(widths.len() == 4 && widths[0] > 75 && widths.iter().all(|&width| width <= 80 || width == 92), "{wrapped}");
+    assert_eq!(progress::wrap("short"), "short");
+    assert_eq!([0.02, 1e-4, 9.99e-5, 3.2e-11].map(progress::rate), ["0.020000", "0.000100", "9.99e-5", "3.20e-11"]);
+}
+
 // ---- Configuration -----------------------------------------------------------------------------------------------
 
 #[test]
@@ -356,6 +538,9 @@ fn every_field_of_the_configuration_is_checked() {
     }
     cases.extend([
         (Config { batch_size: 0, ..good() }, "batch_size", "0;".into()),
+        (Config { seeds: 0, ..good() }, "seeds", "0; expected from 1 to 1000".into()),
+        (Config { seeds: 1001, ..good() }, "seeds", "1001;".into()),
+        (Config { seeds: 2, seed: u64::MAX, ..good() }, "seeds", "2;".into()),
         (Config { class_names: vec!["a"; 9], ..good() }, "class_names", "9 names; expected none, or 10 names".into()),
         (Config { output: "".into(), ..good() }, "output", "no name;".into()),
         (Config { data: "".into(), ..good() }, "data", "no name;".into()),
@@ -428,6 +613,35 @@ fn what_makes_sense_is_accepted() {
     for config in accepted {
         assert_eq!(config.validate(), Ok(()), "{config:?}");
     }
+}
+
+/// As a library: whoever makes sets and images by hand is told both numbers.
+#[test]
+fn sets_and_images_that_do_not_fit_are_told() {
+    let (set, config) = (pictures(20, 3, 5, 10), small_config());
+    let new =
+        |set: &Dataset| Trainer::new(&Config { batch_size: 5, ..config.clone() }, set, Kernel::best()).map(|_| ());
+    let with = |labels: &[u8], pixels: usize| Dataset {
+        images: Images { pixels: vec![0; pixels], ..set.images },
+        labels: labels.to_vec(),
+    };
+    assert_eq!(new(&set), Ok(()));
+    let fits = "15 pixels, 3 × 5, for each label";
+    assert_error(new(&with(&[1; 19], 300)), &["the training set: found 300 pixels and 19 labels", fits]);
+    assert_error(new(&with(&[1; 20], 299)), &["found 299 pixels and 20 labels", fits]);
+    assert_error(new(&with(&[], 0)), &["found 0 pixels and 0 labels", "at least one"]);
+    assert_error(new(&with(&[1, 9, 10], 45)), &["found label 10 at image 2", "labels below 10"]);
+    let train = |test: Dataset| train(&config, &Data { train: set.clone(), test }, Kernel::best()).map(|_| ());
+    assert_error(train(with(&[1; 2], 31)), &["the test set: found 31 pixels and 2 labels"]);
+    let parts = ["the test set: found images of 2 × 7 pixels; expected images of 3 × 5 pixels"];
+    assert_error(train(pictures(20, 2, 7, 10)), &parts);
+    let network = Trainer::new(&config, &set, Kernel::best()).unwrap().network;
+    let panic = std::panic::catch_unwind(|| network.predict(&pictures(4, 14, 14, 2).images)).unwrap_err();
+    assert_eq!(panic.downcast_ref::<String>().unwrap(), "images of 196 pixels, and a network that takes 15");
+    let panic = std::panic::catch_unwind(|| confusion(&Matrix::zeros(2, 2), &[0, 9])).unwrap_err();
+    assert_eq!(panic.downcast_ref::<String>().unwrap(), "label 9 at image 1, and 2 classes");
+    let panic = std::panic::catch_unwind(|| accuracy(&Matrix::zeros(2, 2), &[0])).unwrap_err();
+    assert_eq!(panic.downcast_ref::<String>().unwrap(), "probabilities of 2 images, and 1 labels");
 }
 
 #[test]

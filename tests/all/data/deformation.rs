@@ -3,7 +3,7 @@
 use std::thread;
 
 use crate::common::{MNIST, SIGMAS, assert_mean, pictures};
-use mnist_mlp::data::deformation::{Deformation, Deformer};
+use mnist_mlp::data::deformation::{Deformation, Deformer, MOST_PIXELS};
 use mnist_mlp::math::kernel::Kernel;
 use mnist_mlp::math::rng::{Purpose, Rng};
 

@@ -198,15 +198,15 @@ fn a_run_leaves_its_network_its_configuration_and_its_accuracies() {
     let config = Config { classes: 3, output: folder.0.clone(), ..small_config() };
     let trained = train(&config, &data, Kernel::best()).unwrap();
     assert_eq!(trained.test_probabilities, trained.network.predict(&data.test.images));
-    session::save(&config, &data, &trained).unwrap();
+    session::save(&config, &data, &trained, &[]).unwrap();
 
     let path = config.output.join("model.safetensors");
-    let model = weights::read(&path, trained.network.kernel).unwrap();
+    let model = weights::read(&path, trained.network.kernel, None).unwrap();
     assert_eq!((&model.network, model.image_size), (&trained.network, Some((3, 4))));
 
     // Both the weights file and the page tell the whole configuration and the accuracies.
     let named = |fields: Vec<(&str, String)>, separator: &str| -> BTreeMap<String, String> {
-        let facts = fields.into_iter().chain(session::accuracies(&data, &trained));
+        let facts = fields.into_iter().chain(session::accuracies(&config, &data, &trained));
         facts.map(|(name, text)| (name.replace(['_', ' '], separator), text)).collect()
     };
     let bytes = fs::read(&path).unwrap();

@@ -26,7 +26,13 @@ fn network(widths: &[usize], seed: u64) -> Network {
 
 /// Decodes bytes as a file called "m".
 fn model(bytes: &[u8]) -> Result<Model, String> {
-    decode(Path::new("m"), bytes, Kernel::best()).map_err(|error| error.to_string())
+    decode(Path::new("m"), bytes, Kernel::best(), None).map_err(|error| error.to_string())
+}
+
+/// Decodes the bytes of a file that names no activation, as one of sigmoids.
+fn of_sigmoids(bytes: &[u8]) -> Result<Model, String> {
+    let activation = Some(Activation::Sigmoid);
+    decode(Path::new("m"), bytes, Kernel::best(), activation).map_err(|error| error.to_string())
 }
 
 /// A file of this header, which is not checked, and these numbers.
@@ -55,7 +61,7 @@ fn altered(from: &str, to: &str) -> Vec<u8> {
 /// That the message names the file and has all these words.
 #[track_caller]
 fn refused(bytes: &[u8], words: &[&str]) {
-    let message = model(bytes).expect_err("this file is not sound");
+    let message = of_sigmoids(bytes).expect_err("this file is not sound");
     assert!(message.starts_with("m: found ") && message.len() < 400, "{message}");
     assert_error::<()>(Err(message), words);
 }
@@ -90,13 +96,15 @@ fn the_file_has_the_format_s_layout_and_pytorch_s_names_and_orientation() {
     let (text, rest) = bytes[8..].split_at(length);
     assert_eq!(std::str::from_utf8(text).unwrap().trim_end_matches(' '), header);
     assert_eq!(rest, numbers.iter().flat_map(|number| number.to_le_bytes()).collect::<Vec<u8>>());
-    assert_eq!(model(&bytes), Ok(Model { network, image_size: Some((1, 2)) }));
+    let Model { network: read, image_size, metadata } = model(&bytes).unwrap();
+    assert_eq!((read, image_size), (network, Some((1, 2))));
+    assert_eq!(metadata["a \"name\""], "0.9786 ± 0.0014");
 }
 
 #[test]
 fn a_file_of_pytorch_s_own_is_read_without_our_metadata() {
     for header in [HEADER.to_string(), HEADER.replacen('{', r#"{"__metadata__":{"format":"pt"},"#, 1)] {
-        let Model { network, image_size } = model(&file(header.as_bytes(), &floats(17))).unwrap();
+        let Model { network, image_size, .. } = of_sigmoids(&file(header.as_bytes(), &floats(17))).unwrap();
         assert_eq!((network.activation, image_size), (Activation::Sigmoid, None));
         let [first, second] = &network.layers[..] else { panic!("{} layers", network.layers.len()) };
         assert_eq!(first.bias, [0.0, 1.0, 2.0]);
@@ -106,6 +114,29 @@ fn a_file_of_pytorch_s_own_is_read_without_our_metadata() {
         assert_eq!((second.weight.rows(), second.weight.columns()), (3, 2));
         assert_eq!(second.weight.to_vec(), [11.0, 14.0, 12.0, 15.0, 13.0, 16.0]);
     }
+}
+
+/// A ReLU network that is read as one of sigmoids is wrong about most images, and nothing else tells.
+#[test]
+fn a_file_with_hidden_layers_must_name_their_activation_or_be_asked_for_one() {
+    let bytes = file(HEADER.as_bytes(), &floats(17));
+    let parts = ["m: found no activation in __metadata__", "one of Sigmoid, Tanh, ReLU, SiLU", "--activation"];
+    assert_error(model(&bytes), &parts);
+    for activation in Activation::ALL {
+        let model = decode(Path::new("m"), &bytes[..], Kernel::best(), Some(activation)).unwrap();
+        assert_eq!(model.network.activation, activation);
+    }
+    let layer = r#"{"0.weight":{"dtype":"F32","shape":[2,3],"data_offsets":[0,24]},
+                    "0.bias":{"dtype":"F32","shape":[2],"data_offsets":[24,32]}}"#;
+    assert!(model(&file(layer.as_bytes(), &floats(8))).is_ok(), "a single layer has no activation");
+}
+
+/// Our own writer makes one of many long class names.
+#[test]
+fn a_header_of_hundreds_of_kilobytes_is_read() {
+    let (network, long) = (network(&[4, 2], 1), "x".repeat(300 << 10));
+    let read = model(&encode(&network, (2, 2), &[("long".into(), long.clone())])).unwrap();
+    assert_eq!((read.network, &read.metadata["long"]), (network, &long));
 }
 
 proptest! {
@@ -151,9 +182,9 @@ fn a_network_is_finite_if_every_weight_and_every_bias_is() {
 
 #[test]
 fn a_header_length_that_cannot_be_is_refused_before_anything_is_read() {
-    for length in [1 << 63, u64::MAX, u64::MAX - 7, (1 << 18) + 1] {
+    for length in [1 << 63, u64::MAX, u64::MAX - 7, 100_000_001] {
         let mut input = io::repeat(b' ').take(1 << 30);
-        let result = decode(Path::new("m"), length.to_le_bytes().chain(&mut input), Kernel::best());
+        let result = decode(Path::new("m"), length.to_le_bytes().chain(&mut input), Kernel::best(), None);
         assert_error(result, &[&format!("a header length of {length} bytes")]);
         assert_eq!(input.limit(), 1 << 30, "bytes were read for a header of {length}");
     }
@@ -176,7 +207,7 @@ fn a_file_of_another_length_is_refused() {
 fn an_endless_file_is_read_no_further_than_its_header_says() {
     let start = file(HEADER.as_bytes(), b"");
     let mut rest = io::repeat(0).take(1 << 30);
-    let result = decode(Path::new("m"), (&start[..]).chain(&mut rest), Kernel::best());
+    let result = decode(Path::new("m"), (&start[..]).chain(&mut rest), Kernel::best(), Some(Activation::Sigmoid));
     assert_error(result, &["at least 69 bytes"]);
     assert_eq!((1 << 30) - rest.limit(), 69);
 }
@@ -325,6 +356,11 @@ fn metadata_of_another_form_is_refused() {
     for activation in Activation::ALL {
         let model = model(&with(&format!(r#"{{"activation":"{activation:?}"}}"#))).unwrap();
         assert_eq!(model.network.activation, activation);
+        let asked = of_sigmoids(&with(&format!(r#"{{"activation":"{activation:?}"}}"#)));
+        match activation {
+            Activation::Sigmoid => assert!(asked.is_ok()),
+            _ => drop(assert_error(asked, &[&format!("found activation {activation:?}"), "expected Sigmoid"])),
+        }
     }
     for other in ["", "relu", "ReLU ", "Softplus"] {
         let words = [&format!("activation {other:?} in __metadata__")[..], "one of Sigmoid, Tanh, ReLU, SiLU"];
@@ -338,8 +374,8 @@ fn metadata_of_another_form_is_refused() {
     let huge = u64::MAX / 2 + 2; // times two, this is 2 in 64 bits
     refused(&with(&format!(r#"{{"rows":"{huge}","columns":"2"}}"#)), &["2 pixels"]);
     refused(&with(r#"{"rows":"1"}"#), &["\"1\" rows and \"\" columns"]);
-    assert_eq!(model(&with(r#"{"rows":"2","columns":"1"}"#)).unwrap().image_size, Some((2, 1)));
-    assert_eq!(model(&with("{}")).unwrap().image_size, None);
+    assert_eq!(of_sigmoids(&with(r#"{"rows":"2","columns":"1"}"#)).unwrap().image_size, Some((2, 1)));
+    assert_eq!(of_sigmoids(&with("{}")).unwrap().image_size, None);
 }
 
 #[test]
@@ -360,10 +396,10 @@ fn a_message_shows_neither_endless_text_nor_control_characters() {
 #[test]
 fn a_file_that_cannot_be_read_is_an_error() {
     let folder = Folder::new("weights");
-    assert_error(read(&folder.0.join("missing"), Kernel::best()), &["cannot read", "missing: no such file"]);
-    assert_error(read(&folder.0, Kernel::best()), &["found a folder"]);
+    assert_error(read(&folder.0.join("missing"), Kernel::best(), None), &["cannot read", "missing: no such file"]);
+    assert_error(read(&folder.0, Kernel::best(), None), &["found a folder"]);
     let path = folder.file("model", &file(HEADER.as_bytes(), &floats(17)));
-    assert!(read(&path, Kernel::best()).is_ok());
+    assert!(read(&path, Kernel::best(), Some(Activation::Tanh)).is_ok());
 }
 
 proptest! {
@@ -398,7 +434,7 @@ proptest! {
         let part = &bytes[from..bytes.len().min(from + length)];
         let end = if insert { to } else { bytes.len().min(to + length) };
         let spliced = [&bytes[..to], part, &bytes[end..]].concat();
-        if let Ok(Model { network, image_size }) = model(&spliced) {
+        if let Ok(Model { network, image_size, .. }) = model(&spliced) {
             prop_assert_eq!(network.layers[0].weight.rows(), 6);
             prop_assert_eq!(network.layers[0].bias.len(), network.layers[1].weight.rows());
             prop_assert!(image_size.is_none_or(|(rows, columns)| rows * columns == 6));

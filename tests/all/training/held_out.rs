@@ -7,8 +7,8 @@
 use std::path::Path;
 
 use mnist_mlp::config::Config;
+use mnist_mlp::data::Data;
 use mnist_mlp::data::deformation::Deformation;
-use mnist_mlp::data::{Data, Dataset, Images};
 use mnist_mlp::experiments::runs::Run;
 use mnist_mlp::experiments::statistics::Spread;
 use mnist_mlp::experiments::{self, Experiment, sweep};
@@ -20,7 +20,6 @@ use mnist_mlp::session;
 use mnist_mlp::training::schedule::Schedule;
 
 const HEADER: &str = "mean_accuracy,least_accuracy,greatest_accuracy";
-const HELD_OUT: usize = 10_000;
 
 fn config(experiment: &str) -> Config {
     experiments::find(&experiments::all(), experiment).expect("a row").config.clone()
@@ -107,11 +106,11 @@ fn trials() {
 
 /// Trains each row with three seeds and writes the final accuracies on the images held out to `results/FILE`.
 fn measure(file: &str, names: &str, rows: &[(String, Config)]) {
-    let data = held_out(Data::load(Path::new("raw_data"), 10).expect("the data"));
+    let data = Data::load_or_hold_out(Path::new("raw_data"), 10, 10_000).expect("the data");
     let mut table = format!("{names},{HEADER}\n");
     for (name, config) in rows {
         let mut accuracies = Vec::new();
-        let save = |run: &Run| {
+        let save = |run: Run, _| {
             accuracies.push(run.test_accuracy());
             Ok(vec![])
         };
@@ -124,16 +123,4 @@ fn measure(file: &str, names: &str, rows: &[(String, Config)]) {
         println!("{name}: {mean:.4} ({least:.4} to {greatest:.4})");
     }
     output::write(&[(Path::new("results").join(file), table.as_bytes())]).expect("the table");
-}
-
-/// The training set alone, its last images in the place of the test set.
-fn held_out(data: Data) -> Data {
-    let Dataset { images: Images { rows, columns, pixels }, labels } = data.train;
-    let kept = labels.len() - HELD_OUT;
-    let (pixels, held_out) = pixels.split_at(kept * rows * columns);
-    let set = |pixels: &[u8], labels: &[u8]| Dataset {
-        images: Images { rows, columns, pixels: pixels.into() },
-        labels: labels.into(),
-    };
-    Data { train: set(pixels, &labels[..kept]), test: set(held_out, &labels[kept..]) }
 }

@@ -35,12 +35,6 @@ fn compare(config: &Config, (images, labels): &(Vec<Vec<f32>>, Vec<u8>), count: 
     };
     let difference = largest(&parameters(&trainer.network), &plain);
     let change = largest(&parameters(&trainer.network), &before);
-    eprintln!(
-        "{count} {:?} {:?}: {difference:e} loss {:e} change {change:e}",
-        config.activation,
-        config.loss,
-        (loss - plain_loss).abs()
-    );
     assert!(difference <= tolerance && change > 1000.0 * tolerance, "{config:?}: {difference:e} of {change:e}");
     assert!((loss - plain_loss).abs() <= tolerance, "{config:?}: a loss of {loss}, not {plain_loss}");
 }

@@ -3,7 +3,8 @@
 use std::collections::HashSet;
 
 use crate::common::{
-    MNIST, SIGMAS, assert_mean, bits, first, fused_kernels, network_bits, pictures, plain_config, small_config, train,
+    MNIST, SIGMAS, assert_mean, bits, first, fused_kernels, network_bits, parameters, pictures, plain_config,
+    small_config, train,
 };
 use mnist_mlp::config::Config;
 use mnist_mlp::data::deformation::{Deformation, Deformed, Deformer};
@@ -111,6 +112,123 @@ fn a_small_weight_decay_is_not_rounded_away() {
             assert!((shrunk - expected).abs() <= bound, "λ {weight_decay}: {before} lost {shrunk:e}, not {expected:e}");
         }
         assert_eq!(trainer.network.layers[0].bias, bias);
+    }
+}
+
+// ---- Beside PyTorch ----------------------------------------------------------------------------------------------
+
+/// What PyTorch 2.15 makes of a network in twelve steps, in `f64`: each layer's weights as ours, then
+/// its biases. Made by
+///
+/// ```python
+/// x = (torch.tensor([[0, 255], [64, 128], [255, 32], [192, 224]]) - 127.5) / 255
+/// net = Sequential(Linear(2, 2), f(), Linear(2, 2), f(), Linear(2, 2))  # weights: see the test
+/// sgd = torch.optim.SGD([{"params": weights}, {"params": biases}], lr=1, momentum=0.9)
+/// for i in range(12):
+///     rate, p = 0.1 * 0.1 ** (3 * i // 12), softmax(net(x), 1)
+///     loss = -log(p[range(4), y]).sum()                # CrossEntropy, with y = [0, 1, 1, 0]
+///     loss = ((p - one_hot(y, 2)) ** 2).mean(1).sum()  # MeanSquaredError
+///     sgd.param_groups[0]["weight_decay"] = 0.1 * rate  # λ, of the weights alone
+///     sgd.zero_grad(); (rate * loss).backward(); sgd.step()
+/// ```
+///
+/// where the rate multiplies the gradient, as ours does ([`Linear::backward`]), and not the velocity.
+const PYTORCH: [(Activation, Loss, [f32; 18]); 8] = [
+    (
+        Activation::Sigmoid,
+        Loss::CrossEntropy,
+        [
+            -0.679966, -0.028678, 0.607900, -0.277124, 0.604859, -0.651940, -0.095905, -0.897596, -0.085632, 0.545305,
+            -0.618126, 0.262005, 0.539651, -0.539651, 0.393235, -0.753918, 0.749642, -1.749642,
+        ],
+    ),
+    (
+        Activation::Sigmoid,
+        Loss::MeanSquaredError,
+        [
+            -0.678319, -0.037653, 0.596247, -0.248529, 0.579005, -0.601323, 0.082639, -0.722222, -0.014152, 0.619405,
+            -0.378156, 0.504968, 0.173487, -0.173487, 0.061453, -0.422136, 0.052365, -1.052365,
+        ],
+    ),
+    (
+        Activation::Tanh,
+        Loss::CrossEntropy,
+        [
+            -0.711332, 0.104410, 1.088986, -1.041542, -0.018508, -0.051428, -0.667969, -1.243478, 0.494286, 0.868204,
+            -0.581153, 0.881181, -0.102633, 0.102633, -1.545457, 1.184774, -0.607758, -0.392242,
+        ],
+    ),
+    (
+        Activation::Tanh,
+        Loss::MeanSquaredError,
+        [
+            -0.701258, 0.041361, 0.782194, -0.611833, 0.433442, -0.551836, -0.340520, -1.017779, 0.382470, 0.884973,
+            -0.603162, 0.513214, -0.252143, 0.252143, -1.071619, 0.710936, -0.495085, -0.504915,
+        ],
+    ),
+    (
+        Activation::ReLU,
+        Loss::CrossEntropy,
+        [
+            -0.401530, -0.045085, 0.873182, -0.225427, 0.891437, -0.562500, -0.556086, -1.032128, 0.045085, 0.676281,
+            -0.949019, 0.612211, -0.189621, 0.189621, -0.826479, 0.465796, 0.524062, -1.524062,
+        ],
+    ),
+    (
+        Activation::ReLU,
+        Loss::MeanSquaredError,
+        [
+            -0.475419, -0.045085, 0.724844, -0.225427, 0.774073, -0.562500, -0.300649, -0.831136, 0.045085, 0.676281,
+            -0.644031, 0.449286, -0.239552, 0.239552, -0.549114, 0.188431, 0.024014, -1.024014,
+        ],
+    ),
+    (
+        Activation::SiLU,
+        Loss::CrossEntropy,
+        [
+            -0.663836, 0.013103, 0.928446, -0.382744, 0.577249, -0.458054, -0.568995, -1.093274, 0.201741, 0.709790,
+            -0.790383, 0.769715, -0.220378, 0.220378, -1.058249, 0.697565, 0.228513, -1.228513,
+        ],
+    ),
+    (
+        Activation::SiLU,
+        Loss::MeanSquaredError,
+        [
+            -0.665409, -0.026237, 0.720320, -0.291270, 0.647323, -0.560059, -0.218252, -0.874092, 0.141695, 0.726781,
+            -0.579004, 0.537493, -0.280176, 0.280176, -0.724951, 0.364268, -0.095847, -0.904153,
+        ],
+    ),
+];
+
+#[test]
+fn momentum_decay_and_a_falling_rate_are_those_of_pytorch_s_sgd() {
+    let pixels = vec![0, 255, 64, 128, 255, 32, 192, 224];
+    let set = Dataset { images: Images { rows: 1, columns: 2, pixels }, labels: vec![0, 1, 1, 0] };
+    for (activation, loss, expected) in PYTORCH {
+        let config = Config {
+            hidden_layers: vec![2, 2],
+            classes: 2,
+            activation,
+            loss,
+            schedule: Schedule::Step,
+            learning_rate: 0.1,
+            momentum: 0.9,
+            weight_decay: 0.1,
+            batch_size: 4,
+            epochs: 12,
+            ..plain_config()
+        };
+        let mut trainer = Trainer::new(&config, &set, Kernel::best()).unwrap();
+        let mut initial = (0..18).map(|i| ((i * 7 % 16) as f32 - 7.5) / 8.0);
+        for layer in &mut trainer.network.layers {
+            layer.weight.iter_mut().chain(&mut layer.bias).for_each(|w| *w = initial.next().unwrap());
+        }
+        for _ in 0..12 {
+            trainer.epoch(|_| Ok(())).unwrap();
+        }
+        for (found, expected) in parameters(&trainer.network).into_iter().zip(expected) {
+            assert!((found - expected).abs() < 3e-6, "{activation:?}, {loss:?}: {found}, not {expected}");
+        }
     }
 }
 
@@ -252,7 +370,7 @@ fn whoever_watches_sees_every_batch_and_epoch_and_can_stop_it() {
     let trained = train(&mut |event| {
         match event {
             Event::Batch { epoch, images } => batches.push((epoch, images)),
-            Event::Epoch(row) => epochs.push(*row),
+            Event::Epoch(row, _) => epochs.push(*row),
         }
         Ok(())
     })
@@ -355,16 +473,25 @@ fn epochs(test_accuracies: &[f64]) -> Vec<Epoch> {
 
 #[test]
 fn the_history_is_a_table() {
-    let rows = "1,0.00666667,0.666667,0.500000,0.250000,1.234\n2,0.00666667,0.666667,0.500000,0.978600,1.234\n";
-    let header = "epoch,learning_rate,loss,running_accuracy,test_accuracy,seconds\n";
-    assert_eq!(history::csv(&epochs(&[0.25, 0.9786])), format!("{header}{rows}"));
-    assert_eq!(history::csv(&[]), header);
-    let curves = history::curves(&epochs(&[0.25, 0.9786]), "Xavier".into());
+    let rows = "1,9,0.006666667,0.666667,0.500000,0.250000,1.234\n2,9,0.006666667,0.666667,0.500000,0.978600,1.234\n";
+    let header = "epoch,epochs,learning_rate,loss,running_accuracy,test_accuracy,seconds\n";
+    assert_eq!(history::csv(&epochs(&[0.25, 0.9786]), 9, "test"), format!("{header}{rows}"));
+    assert_eq!(history::csv(&[], 9, "test"), header);
+    assert!(history::csv(&[], 9, "held-out").contains(",held_out_accuracy,"));
+    let small = [Epoch { learning_rate: 3e-9, ..epochs(&[0.5])[0] }];
+    assert!(history::csv(&small, 1, "test").contains("\n1,1,0.000000003,"));
+    let [one, other] = [[vec![0.5, 0.6], vec![0.25, 0.9]], [vec![0.5, 0.6], vec![0.35, 0.9]]];
+    let curves = history::curves(std::slice::from_ref(&one), "test", "Xavier".into());
     assert!(["<svg", "Xavier", "train", "test", "epoch", "accuracy"].iter().all(|part| curves.contains(part)));
     let line =
         |name: &str, accuracies: [f64; 2]| Line { name: name.into(), accuracies: accuracies.into(), ..Line::default() };
     let lines = vec![line("train (running)", [0.5, 0.5]), line("test", [0.25, 0.9786])];
     assert_eq!(curves, Figure { title: "Xavier".into(), y_bounds: (0.0, 1.0), lines }.svg());
+    // The band of several seeds, and none of one.
+    let band = "fill-opacity='0.15'";
+    let curves = [curves, history::curves(&[one, other], "held-out", "Xavier".into())];
+    assert_eq!(curves.each_ref().map(|curves| curves.matches(band).count()), [0, 2]);
+    assert!(curves[1].contains(">held-out<") && !curves[1].contains(">test<"));
 }
 
 #[test]
@@ -383,7 +510,8 @@ fn the_three_accuracies() {
     assert_eq!(of(&[0.5, 0.6]), (0.6, (0.6, 2)));
     assert_eq!(of(&[]), (0.0, (0.0, 0)));
     // √(0.9786 · 0.0214 / 10000) = 0.00145, as for the real test set.
-    let lines = accuracies(&MNIST, &trained(&[0.9791, 0.9786])).map(|(what, accuracy)| format!("{what} {accuracy}"));
+    let lines = accuracies(&Config::default(), &MNIST, &trained(&[0.9791, 0.9786]));
+    let lines = lines.map(|(what, accuracy)| format!("{what} {accuracy}"));
     let best = "best test accuracy 0.9791 (epoch 1)";
     assert_eq!(lines, ["final train accuracy 0.9921", "final test accuracy 0.9786 ± 0.0014", best]);
 }
