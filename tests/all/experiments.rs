@@ -418,7 +418,7 @@ fn train_and_test_keep_their_places_in_tables_and_figures() {
     let [solid, dashed] = [false, true].map(|is_dashed| {
         let is_line = |line: &&str| line.contains("stroke-linejoin") && line.contains("dasharray") == is_dashed;
         let height = |line: &str| line.split(' ').nth(2)?.split('L').next()?.parse::<f64>().ok();
-        svg.lines().filter(is_line).last().and_then(height)
+        svg.lines().rfind(is_line).and_then(height)
     });
     assert!(solid < dashed && solid.is_some(), "the test, solid, is higher up: {solid:?} {dashed:?}");
 }
