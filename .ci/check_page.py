@@ -796,6 +796,10 @@ def check_other_networks(page, screenshots):
     shown, text = other.text("reading"), other.run("return document.body.innerText")
     check("classes have their names", any(shown.startswith(name) for name in names), shown)
     check("and no text speaks of digits", "digit" not in text.lower() and "digit" not in other.driver.title.lower())
+    for width, height in ((320, 568), (568, 320)):
+        screen(other, width, height)
+        wide = other.run("return [...document.querySelectorAll('#bars li')].filter((li) => li.scrollWidth > li.clientWidth).length")
+        check(f"their bars fit into {width} × {height}", not wide and in_view(other, "#pad", "#reading"), wide)
     look(other, "wide", screenshots)
 
 
