@@ -1,6 +1,6 @@
 "use strict";
-// The network: its layers, read from the bytes of model.safetensors, and its forward pass. This file needs no
-// other. The weights are the training program's f32; sums are taken in f64.
+// The network: its layers, read from the bytes of model.safetensors, and its forward pass. This file
+// needs no other. The weights are the training program's f32; sums are taken in f64.
 
 // Applied to every number of a hidden layer's output.
 const activations = {
@@ -16,18 +16,22 @@ function readNetwork(bytes) {
   const { header, start } = readHeader(bytes);
   const numbers = (name, count) => {
     const { dtype, data_offsets } = header[name] ?? {};
-    if (!data_offsets) throw new Error(`it has no tensor ${name}, but ${Object.keys(header).slice(0, 4).join(", ")}`);
+    const found = Object.keys(header).slice(0, 4).join(", ");
+    if (!data_offsets) throw new Error(`it has no tensor ${name}, but ${found}`);
     const [from, to] = data_offsets;
     if (dtype !== "F32") throw new Error(`its numbers are ${dtype}, and only F32 is known here`);
-    if (to - from !== 4 * count) throw new Error(`${name} has ${(to - from) / 4} numbers instead of ${count}`);
+    const size = (to - from) / 4;
+    if (size !== count) throw new Error(`${name} has ${size} numbers instead of ${count}`);
     if (start + to > bytes.length) throw new Error(`it is cut off after ${bytes.length} bytes`);
     return new Float32Array(bytes.slice(start + from, start + to).buffer);
   };
   const layers = [];
-  for (let l = 0; l === 0 || header[`${l}.weight`]; l += 2) { // 0.weight, 0.bias, 2.weight, …, as PyTorch names them
+  // 0.weight, 0.bias, 2.weight, …, as PyTorch names them
+  for (let l = 0; l === 0 || header[`${l}.weight`]; l += 2) {
     const [fan_out, fan_in] = header[`${l}.weight`]?.shape ?? [];
     const weight = numbers(`${l}.weight`, fan_out * fan_in);
-    if (l && fan_in !== layers.at(-1).fan_out) throw new Error(`${l}.weight does not fit the layer before it`);
+    const fits = l === 0 || fan_in === layers.at(-1).fan_out;
+    if (!fits) throw new Error(`${l}.weight does not fit the layer before it`);
     layers.push({ fan_in, fan_out, weight, bias: numbers(`${l}.bias`, fan_out) });
   }
   const name = header.__metadata__?.activation ?? "Sigmoid";
@@ -39,7 +43,8 @@ function readHeader(bytes) {
   const view = new DataView(bytes.buffer);
   const start = bytes.length < 8 ? Infinity : 8 + Number(view.getBigUint64(0, true));
   try {
-    if (start <= bytes.length) return { start, header: JSON.parse(new TextDecoder().decode(bytes.subarray(8, start))) };
+    const text = new TextDecoder().decode(bytes.subarray(8, start));
+    if (start <= bytes.length) return { start, header: JSON.parse(text) };
   } catch {} // said below
   throw new Error("it is not a safetensors file, or only the beginning of one");
 }

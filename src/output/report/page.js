@@ -32,7 +32,8 @@ function useNetwork(bytes, refuse) {
     const read = readNetwork(bytes);
     const [inputs, outputs] = [read.layers[0].fan_in, read.layers.at(-1).fan_out];
     if (inputs !== rows * columns || outputs !== classes) {
-      throw new Error(`it has ${inputs} inputs and ${outputs} outputs, not ${rows * columns} and ${classes}`);
+      const expected = `${rows * columns} and ${classes}`;
+      throw new Error(`it has ${inputs} inputs and ${outputs} outputs, not ${expected}`);
     }
     network = read;
   } catch (error) {
@@ -46,8 +47,8 @@ function useNetwork(bytes, refuse) {
 }
 
 // The network of a page that has room for its own. If it is wrong, the page is.
-const useOwn = () => useNetwork(bytesOf(data.weights), (why) => alarm(`${why} Whoever changes the network must change ` +
-  "network.js too."));
+const useOwn = () => useNetwork(bytesOf(data.weights),
+  (why) => alarm(`${why} Whoever changes the network must change network.js too.`));
 
 // What a page without its weights asks for.
 const ask = "Drop or open the model.safetensors that lies beside this page.";
@@ -92,7 +93,8 @@ const drawings = [blank];
 const idle = { pointer: null };
 let position = 0; // of the current drawing
 let hand = idle; // or the stroke under way
-let turn = 0; // counts what the visitor does: a picture that is still being read when the next thing is done comes too late
+// Counts what the visitor does: a picture that is still being read at the next turn comes too late.
+let turn = 0;
 
 const current = () => drawings[position];
 const isBlank = ({ strokes }) => strokes?.length === 0;
@@ -114,15 +116,17 @@ function padPoint(event) {
   return [((event.clientX - box.left) / box.width) * pad.width, ((event.clientY - box.top) / box.height) * pad.height];
 }
 
-// One hand draws at a time: a palm or a second finger changes nothing. A pen takes the place of a hand that lay there
-// before it. Outside of the pad, where it can't be seen, nothing is drawn: coming back starts another line.
+// One hand draws at a time: a palm or a second finger changes nothing. A pen takes the place of a
+// hand that lay there before it. Outside of the pad, where it can't be seen, nothing is drawn: coming
+// back starts another line.
 pad.addEventListener("pointerdown", (event) => {
   const replaces = hand.type === "touch" && event.pointerType === "pen";
   if (event.button !== 0 || (hand !== idle && !replaces)) return;
   event.preventDefault();
   pad.setPointerCapture(event.pointerId);
   if (replaces) go(-1);
-  const strokes = [...(current().strokes ?? []), [padPoint(event)]]; // a stroke after a picture starts afresh
+  // A stroke after a picture starts afresh.
+  const strokes = [...(current().strokes ?? []), [padPoint(event)]];
   hand = { pointer: event.pointerId, type: event.pointerType, strokes, last: padPoint(event) };
   change({ strokes });
 });
@@ -194,8 +198,9 @@ document.addEventListener("paste", (event) => openTransfer(event.clipboardData))
 function openTransfer({ files, items, types }) {
   const isFolder = [...items].some((item) => item.webkitGetAsEntry?.()?.isDirectory);
   if (isFolder) return say("That is a folder. Drop one picture out of it.");
-  if (!files.length) return say(types.includes("text/plain") ? "That is text, not a picture." : "There is no picture in that.");
-  openFiles([...files]);
+  if (files.length) return openFiles([...files]);
+  const isText = types.includes("text/plain");
+  say(isText ? "That is text, not a picture." : "There is no picture in that.");
 }
 
 async function openFiles(files) {
@@ -209,7 +214,8 @@ async function openFiles(files) {
   say("Reading the picture…");
   const mine = ++turn;
   const decoded = await decode(picture);
-  await new Promise((resolve) => requestAnimationFrame(() => setTimeout(resolve))); // until that has been painted
+  // Until the message has been painted.
+  await new Promise((resolve) => requestAnimationFrame(() => setTimeout(resolve)));
   if (mine !== turn) return;
   if (!decoded) return say(unreadable(picture));
   const ink = pictureInk(pixelsOf(decoded), digits);
@@ -221,7 +227,8 @@ async function openFiles(files) {
 
 function unreadable({ name, type }) {
   const kind = /\b(heic|heif|tiff?)$/i.exec(type || name);
-  if (kind) return `This browser can't read ${kind[1].toUpperCase()} pictures. Save it as JPEG or PNG.`;
+  const named = kind?.[1].toUpperCase();
+  if (kind) return `This browser can't read ${named} pictures. Save it as JPEG or PNG.`;
   return type.startsWith("image/") ? "That picture can't be read." : "That is not a picture.";
 }
 
