@@ -128,7 +128,7 @@ fn check(name: &str, set: &Dataset, classes: usize) -> Result<()> {
 /// The network in the file at `path`, if it has these widths and this activation.
 fn initial_weights(path: &Path, widths: &[usize], activation: Activation, kernel: Kernel) -> Result<Network> {
     let network = weights::read(path, kernel, Some(activation))
-        .map_err(|error| Error::in_config("initial_weights", error.to_string(), "a network of that activation"))?
+        .map_err(|error| error.within("initial_weights in get_config"))?
         .network;
     let found = network.widths();
     if found != widths {

@@ -208,9 +208,9 @@ fn training_goes_on_from_initial_weights() {
     let parts = ["initial_weights in get_config: found a network 15-9-7-10 in ", "expected 15-9-8-10", "src/main.rs"];
     assert_error(new(other), &parts);
     let other = Config { activation: Activation::ReLU, ..second(&first) };
-    assert_error(new(other), &["initial_weights in get_config: found ", "activation Sigmoid", "expected ReLU"]);
+    assert_error(new(other), &["initial_weights in get_config: ", "activation Sigmoid", "expected ReLU"]);
     let other = Config { initial_weights: Some("missing".into()), ..first };
-    assert_error(new(other), &["initial_weights in get_config: found missing"]);
+    assert_error(new(other), &["initial_weights in get_config: cannot read ", "missing: no such file"]);
 }
 
 /// The live line takes the place of the last, is cut off where the terminal ends, and is gone at the end.

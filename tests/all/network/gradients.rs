@@ -229,7 +229,7 @@ fn momentum_takes_a_share_of_the_last_step_again() {
         });
         let expected = is_weight.enumerate().map(|(i, is_weight)| {
             let kept = if is_weight { 1.0 - f64::from(step.decay) } else { 1.0 };
-            let first = one[i] - kept * start[i];
+            let first = one[i] - start[i]; // the decay is part of it, as of a gradient
             kept * one[i] - f64::from(step.learning_rate) * gradient[i] + f64::from(step.momentum) * first
         });
         let found: Vec<f32> = two.iter().map(|&w| w as f32).collect();

@@ -175,7 +175,7 @@ fn the_page_s_data_agrees_with_the_network() {
 
 #[test]
 fn the_page_stays_small_whatever_the_images_and_classes() {
-    for (count, side, classes, bound) in [(2000, 28, 10, 450_000), (500, 28, 256, 1_200_000), (100, 200, 2, 1_200_000)]
+    for (count, side, classes, bound) in [(2000, 28, 10, 750_000), (500, 28, 256, 1_500_000), (100, 200, 2, 1_500_000)]
     {
         let test = pictures(count, side, side, classes);
         let trained = untrained(&[side * side, 2, classes], &test, 1);
