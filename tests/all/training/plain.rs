@@ -49,9 +49,9 @@ fn the_plain_program_trains_the_same_network() {
         for (loss, learning_rate) in [(Loss::CrossEntropy, 0.01), (Loss::MeanSquaredError, 0.1)] {
             let config = Config { activation, loss, learning_rate, ..coursework.clone() };
             compare(&config, &set, 16, 1e-6);
-            // Several batches, of which the last is smaller; a second order; rates that change.
+            // 38 steps, in which rounding grows; batches of which the last is smaller; rates that change.
             let initialisation = Initialisation::He;
-            compare(&Config { initialisation, schedule: Schedule::Step, epochs: 2, ..config }, &set, 300, 1e-5);
+            compare(&Config { initialisation, schedule: Schedule::Step, epochs: 2, ..config }, &set, 300, 3e-5);
         }
     }
 }
