@@ -485,7 +485,7 @@ fn the_history_is_a_table() {
     assert!(["<svg", "Xavier", "train", "test", "epoch", "accuracy"].iter().all(|part| curves.contains(part)));
     let line =
         |name: &str, accuracies: [f64; 2]| Line { name: name.into(), accuracies: accuracies.into(), ..Line::default() };
-    let lines = vec![line("train (running)", [0.5, 0.5]), line("test", [0.25, 0.9786])];
+    let lines = vec![line("train (running)", [0.5, 0.6]), line("test", [0.25, 0.9786])];
     assert_eq!(curves, Figure { title: "Xavier".into(), y_bounds: (0.0, 1.0), lines }.svg());
     // The band of several seeds, and none of one.
     let band = "fill-opacity='0.15'";
