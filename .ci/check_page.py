@@ -196,7 +196,11 @@ class Page:
                     ? new DragEvent("drop", { dataTransfer: transfer, bubbles: true, cancelable: true })
                     : new ClipboardEvent("paste", { clipboardData: transfer, bubbles: true }));""",
                      base64.b64encode(content).decode(), name, way)
-        self.driver.execute_async_script("setTimeout(arguments[0], 300)")
+        # On a busy machine reading may take its time.
+        self.driver.execute_async_script("""const [done] = arguments;
+            const look = () => document.getElementById("message").textContent.startsWith("Reading")
+                ? setTimeout(look, 50) : requestAnimationFrame(() => requestAnimationFrame(done));
+            setTimeout(look, 300);""")
         return self.answer()
 
 
