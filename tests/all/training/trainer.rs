@@ -483,9 +483,8 @@ fn the_history_is_a_table() {
     let [one, other] = [[vec![0.5, 0.6], vec![0.25, 0.9]], [vec![0.5, 0.6], vec![0.35, 0.9]]];
     let curves = history::curves(std::slice::from_ref(&one), "test", "Xavier".into());
     assert!(["<svg", "Xavier", "train", "test", "epoch", "accuracy"].iter().all(|part| curves.contains(part)));
-    let line =
-        |name: &str, accuracies: [f64; 2]| Line { name: name.into(), accuracies: accuracies.into(), ..Line::default() };
-    let lines = vec![line("train (running)", [0.5, 0.6]), line("test", [0.25, 0.9786])];
+    let line = |name, accuracies: &Vec<f64>| Line::of_seeds(name, false, [&accuracies[..]].into_iter());
+    let lines = vec![line("train (running)", &one[0]), line("test", &one[1])];
     assert_eq!(curves, Figure { title: "Xavier".into(), y_bounds: (0.0, 1.0), lines }.svg());
     // The band of several seeds, and none of one.
     let band = "fill-opacity='0.15'";
