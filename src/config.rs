@@ -95,6 +95,9 @@ impl Config {
             let text = match name {
                 "data" | "output" => text,
                 "class_names" => self.class_names.join(", "),
+                "initial_weights" => {
+                    self.initial_weights.as_ref().map_or(String::new(), |path| path.display().to_string())
+                }
                 _ => text.trim_start_matches("Some(Deformation { ").trim_matches(['[', ']', '}', ')', ' ']).into(),
             };
             (name, if ["", "None"].contains(&&*text) { "none".into() } else { text })

@@ -67,7 +67,7 @@ fn answer(mut arguments: Vec<OsString>) -> Result<String> {
             Ok(about + &assessment(&probabilities, &labels, which, &names))
         }
         [images, labels @ ..] => {
-            let probabilities = probabilities(path, &model, images, &read_images(path, images)?)?;
+            let probabilities = probabilities(path, &model, images, &read_images(path, &model, images)?)?;
             let [labels] = labels else { return Ok(predictions(&probabilities, &names)) };
             let labels = read_labels(labels, probabilities.rows(), probabilities.columns(), |_| {
                 "use the labels of the set that the network was trained on".into()
@@ -114,15 +114,16 @@ fn own_test_set(path: &Path, model: &Model) -> Result<(Dataset, &'static str)> {
     Ok((data.upright(said(model, "transposed") == "true").test, which))
 }
 
-/// The images of an IDX file.
-fn read_images(model: &Path, images: &Path) -> Result<Images> {
+/// The images of an IDX file, upright as those that the model's run was trained on.
+fn read_images(path: &Path, model: &Model, images: &Path) -> Result<Images> {
     let extension = images.extension().map(|extension| extension.to_string_lossy().to_lowercase());
     if ["png", "jpg", "jpeg", "gif", "bmp", "webp"].contains(&extension.as_deref().unwrap_or("")) {
-        let page = model.with_file_name("report.html");
+        let page = path.with_file_name("report.html");
         let next = format!("draw it, or drop it, on the page {}", page.display());
         return Err(Error::new(images.display(), "a picture", "an IDX file of images", next));
     }
-    Images::read(images)
+    let images = Images::read(images)?;
+    Ok(if said(model, "transposed") == "true" { images.transpose() } else { images })
 }
 
 /// The probabilities of each class for each image, `images × classes`.

@@ -7,7 +7,6 @@ use std::process::ExitCode;
 use mnist_mlp::data::Data;
 use mnist_mlp::error::{Error, Result};
 use mnist_mlp::experiments::{self, Experiment, RESULTS, runs, sweep, tables};
-use mnist_mlp::output;
 use mnist_mlp::output::progress::Console;
 use mnist_mlp::session;
 
@@ -124,13 +123,12 @@ fn train(request: &Request, all: &[Experiment], console: &mut Console) -> Result
     if let Some(seeds) = &request.seeds {
         chosen.iter_mut().for_each(|experiment| experiment.seeds = seeds.clone());
     }
-    // What is there is read first, so that nobody learns after the work that it cannot be added to.
-    output::prepare(request.output)?;
-    let path = request.output.join(runs::FILE);
-    runs::read(&path)?;
     let config = &chosen[0].config;
     let data = Data::load(&config.data, config.classes).map_err(experiments::in_experiment)?;
     let data = data.upright(config.transposed);
+    // Nobody learns after the work that its runs cannot be added to what is there.
+    let path = request.output.join(runs::FILE);
+    runs::add(&path, all, &[])?;
     let save = |ended, _| runs::add(&path, all, &[ended]);
     sweep::sweep(&chosen, &data, session::threads(), console, save).map_err(experiments::in_experiment)?;
     console.line(&format!("added to {}", path.display()))?;

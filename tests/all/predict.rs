@@ -113,6 +113,8 @@ fn a_model_without_metadata_takes_any_images_with_as_many_pixels() {
     prints(folder.predict(&["foreign", "tall"]), "0  1  0.9999\n");
     let words = ["tall: found images of 3 × 1 pixels", "1 × 3 pixels, which the network in model"];
     folder.refuses(&["model", "tall"], &words);
+    folder.file("turned", &encode(&network(10.0), (1, 3), &[("transposed".into(), "true".into())]));
+    prints(folder.predict(&["turned", "tall"]), "0  1  0.9999\n");
     folder.file("large", &idx_bytes(&[1, 2, 2], &[0, 255, 0, 0]));
     folder.refuses(&["foreign", "large"], &["large: found images of 2 × 2 pixels", "expected 3 pixels", "foreign"]);
 }

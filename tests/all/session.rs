@@ -590,6 +590,7 @@ fn fields_are_shown_without_rust_s_punctuation() {
         hidden_layers: vec![],
         class_names: vec!["T-shirt", r#"a\"b"#],
         deformation: Some(Deformation::default()),
+        initial_weights: Some("a b".into()),
         ..Config::default()
     });
     let strengths = "rotation: 10.0, scale: 0.1, shear: 0.08, shift: 1.0, elastic: 1.0, smoothness: 4.0";
@@ -600,6 +601,7 @@ fn fields_are_shown_without_rust_s_punctuation() {
         (&plain, r"data: C:\io"),
         (&plain, "output: a b"),
         (&full, "hidden_layers: none"),
+        (&full, "initial_weights: a b"),
         (&full, &format!("deformation: {strengths}")),
         (&full, r#"class_names: T-shirt, a\"b"#),
     ] {
