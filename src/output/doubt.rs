@@ -1,9 +1,10 @@
 //! What tells the page that a drawing looks unlike all that the network was trained on.
 //!
-//! Each class is a Gaussian over the image's means on a coarse grid. How far an image `x` is from a class is its
-//! negative log density but for a constant, |L⁻¹(x − μ)|² + 2 Σ ln Lᵢᵢ, where the covariance is L·Lᵀ. To this is added
-//! how unsure the network is, ln(1 − p) of its answer's probability `p`. Both are measured in their own spread over
-//! images that had no part in the Gaussians, and the limit of the sum is set on those.
+//! Each class is a Gaussian over the image's means on a coarse grid. How far an image `x` is from a
+//! class is its negative log density but for a constant, |L⁻¹(x − μ)|² + 2 Σ ln Lᵢᵢ, where the
+//! covariance is L·Lᵀ. To this is added how unsure the network is, ln(1 − p) of its answer's
+//! probability `p`. Both are measured in their own spread over images that had no part in the
+//! Gaussians, and the limit of the sum is set on those.
 
 use crate::data::{Dataset, Images};
 use crate::network::{Network, argmax};
@@ -14,15 +15,18 @@ const MOST_SIDE: usize = 10;
 const MOST_NUMBERS: usize = 51_000;
 /// Every sixth image is held out: the limit is set on those.
 const HELD_OUT: usize = 6;
-/// The share of images held out that are not in doubt. The network may have been trained on them and is surer of those
-/// than of others: of images that are new to it, then, some 99 % are not in doubt (results/README.md).
+/// The share of images held out that are not in doubt. The network may have been trained on them
+/// and is surer of those than of others: of images that are new to it, then, some 99 % are not in
+/// doubt (results/README.md).
 const SURE: f64 = 0.996;
 /// Added to 1 − p before its logarithm is taken; the least spread.
 const LEAST: f64 = 1e-6;
-/// What is added to the variances, as a share of their mean and beside it: a class may have few images.
+/// What is added to the variances, as a share of their mean and beside it: a class may have few
+/// images.
 const RIDGE: [f64; 2] = [0.1, 1e-3];
 
-/// The classes' Gaussians and the limit from which an image is unlike the class that it is taken for.
+/// The classes' Gaussians and the limit from which an image is unlike the class that it is taken
+/// for.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Likeness {
     /// The grid's rows and columns; it has `size` cells.
@@ -38,8 +42,8 @@ pub struct Likeness {
 }
 
 impl Likeness {
-    /// Of the training images and the network's answers to those held out; None where there are so many classes or so
-    /// few images that it would say nothing.
+    /// Of the training images and the network's answers to those held out; None where there are so
+    /// many classes or so few images that it would say nothing.
     pub fn new(Dataset { images, labels }: &Dataset, network: &Network) -> Option<Likeness> {
         let classes = network.classes();
         let numbers = |side: usize| classes * side.pow(2) * (side.pow(2) + 1) / 2;
@@ -110,7 +114,8 @@ fn quantile(values: &[f64], part: f64) -> Option<f64> {
     sorted.get((part * values.len() as f64) as usize).copied()
 }
 
-/// The cells of a coarse grid over an image: along each axis, where a cell begins and the pixels' parts of it.
+/// The cells of a coarse grid over an image: along each axis, where a cell begins and the pixels'
+/// parts of it.
 struct Grid {
     columns: usize,
     axes: [Vec<(usize, Vec<f64>)>; 2],
@@ -148,7 +153,8 @@ impl Grid {
     }
 }
 
-/// The sums from which a Gaussian is made; those of the products are the lower triangle, row after row.
+/// The sums from which a Gaussian is made; those of the products are the lower triangle, row after
+/// row.
 #[derive(Clone)]
 struct Gaussian {
     count: f64,

@@ -1,10 +1,11 @@
 "use strict";
-// Whether an image looks unlike the training images of the class that it is taken for. The training program left a
-// Gaussian for each class, over an image's means on a coarse grid, and a limit that it set on images kept aside; its
-// output/doubt.rs has the formulas. This file needs only drawing.js.
+// Whether an image looks unlike the training images of the class that it is taken for. The training
+// program left a Gaussian for each class, over an image's means on a coarse grid, and a limit that
+// it set on images kept aside; its output/doubt.rs has the formulas. This file needs only
+// drawing.js.
 
-// Returns pixels [rows × columns], a class and its probability → whether they are in doubt. Nothing is where the program
-// left nothing.
+// Returns pixels [rows × columns], a class and its probability → whether they are in doubt. Nothing
+// is where the program left nothing.
 function readDoubt(likeness, { rows, columns, classes }, bytesOf) {
   if (!likeness) return () => false;
   const { grid: [high, wide], scales, limit } = likeness;

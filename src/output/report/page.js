@@ -385,8 +385,9 @@ fillExamples(data.examples);
 refresh();
 
 if (data.likeness) {
-  document.getElementById("likeness").textContent = "What is less like its class than all but 1 in 100 training images " +
-    `that were kept aside is called unlike those it was trained on. Much that is no ${digits ? "digit" : "such image"} is not.`;
+  const kind = digits ? "digits" : "images";
+  document.getElementById("likeness").textContent = `The page says “unlike the ${kind} that it was trained on” of about ` +
+    `1 in 100 real ${kind}. Of others it says so often, but far from always.`;
 }
 
 window.mnist = { data, predict, answer };

@@ -1,7 +1,8 @@
 "use strict";
-// Several digits side by side: which strokes or which parts of a picture belong together. What is connected does; what is
-// much lower than the highest part, as the bar of a 5, belongs to the part nearest to it; and so do parts of a digit that
-// nearly touch. This file needs only drawing.js and picture.js.
+// Several digits side by side: which strokes or which parts of a picture belong together. What is
+// connected does; what is much lower than the highest part, as the bar of a 5, belongs to the part
+// nearest to it; and so do parts of a digit that nearly touch. This file needs only drawing.js and
+// picture.js.
 
 const digitHeight = 0.5; // of the highest part's: what is lower is no digit of its own
 const digitGap = 0.08; // of the same height: what is nearer is the same digit
