@@ -67,6 +67,7 @@ def main(report, screenshots):
             check_names(page)
             check_screens(page)
             check_high_contrast(page)
+            check_paper(page)
             check_no_scripts(page)
             check_quiet(page)
             check_large_network(page)
