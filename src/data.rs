@@ -1,5 +1,6 @@
 //! Labelled images, from the four IDX files.
 
+pub mod batch;
 pub mod deformation;
 pub mod gzip;
 pub mod idx;

@@ -9,7 +9,7 @@
 //! ```
 //! use mnist_mlp::config::Config;
 //! use mnist_mlp::data::{Dataset, Images};
-//! use mnist_mlp::math::kernel::Kernel;
+//! use mnist_mlp::math::kernels::Cpu;
 //! use mnist_mlp::network::argmax;
 //! use mnist_mlp::output::{self, weights};
 //! use mnist_mlp::training::{self, Trainer};
@@ -25,13 +25,13 @@
 //!     epochs: 500,
 //!     ..Config::default()
 //! };
-//! let trainer = Trainer::new(&config, &set, Kernel::best())?;
+//! let trainer = Trainer::new(&config, &set, Cpu::best())?;
 //! let trained = training::train(trainer, &set, &mut |_| Ok(()))?;
 //! assert_eq!(trained.train_accuracy, 1.0);
 //!
 //! let path = std::env::temp_dir().join(format!("{}.safetensors", std::process::id()));
 //! output::write(&[(&path, &weights::encode(&trained.network, (2, 2), &[])[..])])?;
-//! let model = weights::read(&path, Kernel::best(), None)?;
+//! let model = weights::read(&path, Cpu::best(), None)?;
 //! let image = Images { rows: 2, columns: 2, pixels: vec![90, 240, 10, 0] };
 //! let probabilities = model.network.predict(&image);
 //! assert_eq!(argmax(probabilities.row(0)), 0);

@@ -6,12 +6,14 @@ pub mod layer;
 pub mod loss;
 
 use crate::data::Images;
-use crate::math::kernel::Kernel;
+use crate::data::batch::Batch;
+use crate::math::kernels::Cpu;
+use crate::math::kernels::threads::Sharing;
 use crate::math::matrix::Matrix;
 use crate::math::rng::Rng;
-use crate::network::activation::{Activation, Softmax};
-use crate::network::dropout::{Dropout, multiply};
-use crate::network::layer::{Initialisation, Input, Linear, Step, gather};
+use crate::network::activation::{Activation, softmax};
+use crate::network::dropout::{Dropout, apply_mask};
+use crate::network::layer::{ColumnSums, Initialisation, Input, Linear, Step};
 use crate::network::loss::Loss;
 
 /// Images that evaluation takes at once: a multiple of every tile's rows, few enough to stay in the second cache.
@@ -25,20 +27,22 @@ pub struct Network {
     /// The activation of all layers but the last.
     pub activation: Activation,
     /// What computes.
-    pub kernel: Kernel,
+    pub cpu: Cpu,
 }
 
 /// What a batch becomes on its way through the network and back. Made once, used for every batch.
 #[derive(Clone, Debug, Default)]
 pub struct Buffers {
-    /// The batch as [`gather`] leaves it: `batch × pixels`.
-    pub pixels: Matrix,
+    /// The images.
+    pub batch: Batch,
+    column_sums: ColumnSums,
     hidden: Vec<Hidden>,
     /// The logits of the last layer, then their softmax, then ∂L/∂Z: `batch × classes`.
     pub probabilities: Matrix,
     /// ∂L/∂Z of the layer at hand, and of the one before.
     gradients: [Matrix; 2],
     scratch: [Matrix; 2],
+    sharing: Sharing,
 }
 
 /// What one hidden layer makes of a batch, each `batch × fan_out`.
@@ -62,11 +66,11 @@ impl Network {
         activation: Activation,
         initialisation: Initialisation,
         rng: &mut Rng,
-        kernel: Kernel,
+        cpu: Cpu,
     ) -> Self {
         assert!(widths.len() > 1, "a network has at least one layer");
         let layers = widths.windows(2).map(|pair| Linear::new(pair[0], pair[1], initialisation, rng)).collect();
-        Network { layers, activation, kernel }
+        Network { layers, activation, cpu }
     }
 
     /// Buffers for this network.
@@ -74,28 +78,28 @@ impl Network {
         Buffers { hidden: vec![Hidden::default(); self.layers.len() - 1], ..Buffers::default() }
     }
 
-    /// From the batch in `pixels` to its `probabilities`. `dropout` is for training alone.
-    pub fn forward(&self, buffers: &mut Buffers, mut dropout: Option<&mut Dropout>) {
-        let Buffers { pixels, hidden, probabilities, scratch: [scratch, _], .. } = buffers;
-        let mut input = Input::Pixels(pixels);
+    /// From the images in `batch` to their `probabilities`. `dropout` is for training alone.
+    pub fn forward(&self, cpu: Cpu, buffers: &mut Buffers, mut dropout: Option<&mut Dropout>) {
+        let Buffers { batch, column_sums, hidden, probabilities, scratch: [scratch, _], .. } = buffers;
+        let mut input = Input::Pixels(batch, column_sums.of(&self.layers[0].weight));
         for (layer, Hidden { z, a, mask }) in self.layers.iter().zip(hidden) {
-            layer.forward(self.kernel, input, z, scratch);
+            layer.forward(cpu, input, z, scratch);
             if let Some(dropout) = dropout.as_mut().filter(|dropout| !dropout.after_activation) {
-                dropout.forward(z, mask);
+                dropout.forward(cpu, z, mask);
             }
-            self.activation.forward(self.kernel, z, a);
+            self.activation.forward(cpu, z, a);
             if let Some(dropout) = dropout.as_mut().filter(|dropout| dropout.after_activation) {
-                dropout.forward(a, mask);
+                dropout.forward(cpu, a, mask);
             }
             input = Input::Activations(a);
         }
         if let Some(layer) = self.layers.last() {
-            layer.forward(self.kernel, input, probabilities, scratch);
+            layer.forward(cpu, input, probabilities, scratch);
         }
-        self.kernel.run(Softmax(probabilities));
+        softmax(cpu, probabilities);
     }
 
-    /// One step of training on the batch in `pixels`: forward, then from its loss back through the layers, each of which
+    /// One step of training on the images in `batch`: forward, then from its loss back through the layers, each of which
     /// takes its part of the step. `velocities` are the layers' ([`Linear::backward`]), or none without momentum.
     /// Returns the sum of the images' losses and how many were classified right, both before the step.
     pub fn train(
@@ -107,30 +111,41 @@ impl Network {
         step: Step,
         velocities: &mut [Linear],
     ) -> (f64, usize) {
-        self.forward(buffers, dropout.as_deref_mut());
-        let Buffers { pixels, hidden, probabilities, gradients: [gradient, previous], scratch } = buffers;
+        let cpu = buffers.sharing.next(self.cpu_of_step(labels.len()));
+        self.forward(cpu, buffers, dropout.as_deref_mut());
+        let Buffers { batch, column_sums, hidden, probabilities, gradients: [gradient, previous], scratch, .. } =
+            buffers;
         let correct = count_correct(probabilities, labels);
         let loss = loss.backward(probabilities, labels);
         std::mem::swap(gradient, probabilities);
         for (l, layer) in self.layers.iter_mut().enumerate().rev() {
             let input = match l.checked_sub(1) {
-                None => Input::Pixels(pixels),
+                None => Input::Pixels(batch, column_sums.of(&layer.weight)),
                 Some(before) => Input::Activations(&hidden[before].a),
             };
-            let step = (step, velocities.get_mut(l));
-            layer.backward(self.kernel, input, gradient, previous, step, scratch);
+            layer.backward(cpu, input, gradient, previous, (step, velocities.get_mut(l)), scratch);
+            if l == 0 {
+                column_sums.follow(cpu, batch, gradient, step);
+            }
             if let Some(Hidden { z, a, mask }) = l.checked_sub(1).map(|before| &mut hidden[before]) {
                 if dropout.as_ref().is_some_and(|dropout| dropout.after_activation) {
-                    self.activation.forward(self.kernel, z, a); // f(z) again, without the mask
+                    self.activation.forward(cpu, z, a); // f(z) again, without the mask
                 }
-                self.activation.backward(self.kernel, z, a, previous);
+                self.activation.backward(cpu, z, a, previous);
                 if dropout.is_some() {
-                    multiply(previous, mask); // on either side of f, which acts on each number by itself
+                    apply_mask(cpu, previous, mask); // on either side of f, which acts on each number by itself
                 }
             }
             std::mem::swap(gradient, previous);
         }
         (loss, correct)
+    }
+
+    /// What a step with so many images is computed on. On several threads, the largest product has to be worth sixteen times
+    /// as much as what is shared by itself, or too little of the rest is.
+    pub fn cpu_of_step(&self, images: usize) -> Cpu {
+        let products = self.layers.iter().map(|layer| 2 * images * layer.weight.rows() * layer.weight.columns());
+        self.cpu.for_work(products.max().unwrap_or(0) / 16)
     }
 
     /// Whether every weight and bias is a finite number. Training that has diverged leaves others.
@@ -149,7 +164,7 @@ impl Network {
     }
 
     /// The probabilities of each class for each image, `images × classes`, in evaluation mode. The bits do not depend on
-    /// the kernel's threads.
+    /// the cpu's threads.
     ///
     /// # Panics
     /// If the images have another number of pixels than the first layer has inputs.
@@ -158,13 +173,16 @@ impl Network {
         assert!(size == inputs, "images of {size} pixels, and a network that takes {inputs}");
         let mut probabilities = Matrix::zeros(images.count(), self.classes());
         let stride = probabilities.stride();
-        self.kernel.each_part(probabilities.padded_mut(), images.count(), EVALUATION_BATCH, |rows, mut start| {
+        let rows = self.cpu.chunk_len(images.count(), EVALUATION_BATCH);
+        let chunks = probabilities.padded_mut().chunks_mut(rows * stride).enumerate();
+        self.cpu.each(chunks, |(i, probabilities)| {
             let mut buffers = self.buffers();
-            for rows in rows.chunks_mut(EVALUATION_BATCH * stride) {
-                let end = start + rows.len() / stride;
-                gather(self.kernel, images, start..end, &mut buffers.pixels);
-                self.forward(&mut buffers, None);
-                rows.copy_from_slice(buffers.probabilities.padded());
+            let mut start = i * rows;
+            for probabilities in probabilities.chunks_mut(EVALUATION_BATCH * stride) {
+                let end = start + probabilities.len() / stride;
+                buffers.batch.load(self.cpu, images, start..end);
+                self.forward(self.cpu.on_threads(1), &mut buffers, None);
+                probabilities.copy_from_slice(buffers.probabilities.padded());
                 start = end;
             }
         });

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::data::{Data, Dataset, Images, read_labels};
 use crate::error::{Error, Result};
-use crate::math::kernel::Kernel;
+use crate::math::kernels::Cpu;
 use crate::math::matrix::Matrix;
 use crate::network::{argmax, confusion};
 use crate::output::json::Reader;
@@ -57,7 +57,7 @@ fn answer(mut arguments: Vec<OsString>) -> Result<String> {
         let found = format!("{} files", paths.len());
         Error::new("the arguments", found, USAGE, "--help says what they are")
     })?;
-    let model = weights::read(path, Kernel::best().on_threads(session::threads()), activation)?;
+    let model = weights::read(path, Cpu::best().on_threads(session::threads()), activation)?;
     let names = class_names(&model);
     match files {
         [] => {
@@ -107,6 +107,11 @@ fn own_test_set(path: &Path, model: &Model) -> Result<(Dataset, &'static str)> {
     if data.is_empty() {
         let next = "name the images, or the images and their labels, after it";
         return Err(Error::new(path.display(), "no word of its data", "the folder it was trained on", next));
+    }
+    if !Path::new(data).is_dir() {
+        let found = format!("trained on {data}, which is no folder here");
+        let next = "run it where that folder is, or name the images, or images and labels, after the model";
+        return Err(Error::new(path.display(), found, "the folder of its data", next));
     }
     let held_out = said(model, "held_out").parse().unwrap_or(0);
     let which = if held_out == 0 { "test " } else { "held-out " };

@@ -14,7 +14,7 @@ use crate::error::{Error, Result};
 use crate::experiments::runs::Run;
 use crate::experiments::statistics::Spread;
 use crate::experiments::{Experiment, sweep};
-use crate::math::kernel::Kernel;
+use crate::math::kernels::Cpu;
 use crate::network::activation::Activation;
 use crate::network::layer::Initialisation;
 use crate::network::loss::Loss;
@@ -38,7 +38,7 @@ const KEEP: Duration = Duration::from_secs(10);
 pub fn run(config: &Config, console: &mut Console) -> Result<()> {
     config.validate()?; // whose messages come before those that follow from a wrong value
     let data = Data::load_or_hold_out(&config.data, config.classes, config.held_out)?.upright(config.transposed);
-    let trainer = Trainer::new(config, &data.train, Kernel::best().on_threads(threads()))?;
+    let trainer = Trainer::new(config, &data.train, Cpu::best().on_threads(threads()))?;
     // Before the work whose result it is to hold.
     output::prepare(&config.output).map_err(|error| error.within("output in get_config"))?;
     introduce(config, &data, &trainer.network, console)?;
@@ -99,12 +99,12 @@ pub fn summary(network: &Network) -> String {
 
 /// The first lines: what is trained, on what, with what.
 fn introduce(config: &Config, data: &Data, network: &Network, console: &mut Console) -> Result<()> {
-    let kernel = network.kernel;
+    let cpu = network.cpu;
     let [train, test] = [&data.train, &data.test].map(|set| thousands(set.labels.len()));
     let (tested_on, folder) = (config.tested_on(), config.data.display());
     console.line(&summary(network))?;
     console.line(&format!("{folder}: {train} training and {test} {tested_on} images"))?;
-    console.line(&format!("{kernel} kernel, {} threads", threads()))
+    console.line(&format!("{cpu} cpu, {} threads", threads()))
 }
 
 /// Puts the files that an earlier run left into a folder of their own, so that none of them is taken for
@@ -175,6 +175,7 @@ fn train_seeds(config: &Config, data: &Data, console: &mut Console) -> Result<(T
     let (mut first, mut runs) = (None, Vec::new());
     sweep::sweep(&[experiment], data, threads(), console, |run, trained| {
         if run.seed == config.seed {
+            save_unfinished(config, data, &trained.network, &trained.history).ok(); // as in a single run
             first = Some(trained);
         }
         runs.push(run);
@@ -196,7 +197,7 @@ pub fn save(config: &Config, data: &Data, trained: &Trained, runs: &[Run]) -> Re
     }
     let (history, curves, weights) = files(config, data, &trained.network, &trained.history, runs, &accuracies);
     let images = &data.train.images;
-    let deformer = |strengths| Deformer::new(strengths, config.seed, Kernel::best(), images.rows, images.columns);
+    let deformer = |strengths| Deformer::new(strengths, config.seed, Cpu::best(), images.rows, images.columns);
     let deformer = config.deformation.map(deformer).transpose()?;
     let examples = deformer.map_or(vec![], |mut deformer| deformer.examples(images));
     let report = report::html(config, &accuracies, &curves, &weights, data, &examples, trained);
@@ -208,7 +209,11 @@ pub fn save(config: &Config, data: &Data, trained: &Trained, runs: &[Run]) -> Re
 /// # Errors
 /// What the disk says.
 pub fn save_unfinished(config: &Config, data: &Data, network: &Network, history: &[Epoch]) -> Result<()> {
-    let facts = [("unfinished", format!("{} of {} epochs", history.len(), config.epochs))];
+    let done = match config.seeds {
+        1 => format!("{} of {} epochs", history.len(), config.epochs),
+        seeds => format!("one of {seeds} seeds"),
+    };
+    let facts = [("unfinished", done)];
     let (history, curves, weights) = files(config, data, network, history, &[], &facts);
     write(config, &[history.as_bytes(), curves.as_bytes(), &weights])
 }

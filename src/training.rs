@@ -10,12 +10,12 @@ use crate::config::Config;
 use crate::data::deformation::{Deformed, Deformer};
 use crate::data::{Dataset, Images};
 use crate::error::{Error, Result};
-use crate::math::kernel::Kernel;
+use crate::math::kernels::Cpu;
 use crate::math::matrix::Matrix;
 use crate::math::rng::{Purpose, Rng};
 use crate::network::activation::Activation;
 use crate::network::dropout::Dropout;
-use crate::network::layer::{Linear, Step, gather};
+use crate::network::layer::{Linear, Step};
 use crate::network::{Buffers, EVALUATION_BATCH, Network, accuracy};
 use crate::output::weights;
 
@@ -126,8 +126,8 @@ fn check(name: &str, set: &Dataset, classes: usize) -> Result<()> {
 }
 
 /// The network in the file at `path`, if it has these widths and this activation.
-fn initial_weights(path: &Path, widths: &[usize], activation: Activation, kernel: Kernel) -> Result<Network> {
-    let network = weights::read(path, kernel, Some(activation))
+fn initial_weights(path: &Path, widths: &[usize], activation: Activation, cpu: Cpu) -> Result<Network> {
+    let network = weights::read(path, cpu, Some(activation))
         .map_err(|error| error.within("initial_weights in get_config"))?
         .network;
     let found = network.widths();
@@ -159,7 +159,6 @@ pub struct Trainer<'a> {
     batch_labels: Vec<u8>,
     /// The numbers of the training images, in the order of the epoch.
     order: Vec<usize>,
-    threads: Threads,
     shuffle: Rng,
     dropout: Option<Dropout>,
     /// Iterations done.
@@ -169,27 +168,27 @@ pub struct Trainer<'a> {
 }
 
 impl<'a> Trainer<'a> {
-    /// A new network for `set`, as `config` says. Nothing but the time depends on the kernel's threads.
+    /// A new network for `set`, as `config` says. Nothing but the time depends on the cpu's threads.
     ///
     /// # Errors
     /// What [`Config::validate`] finds, a set whose pixels or labels do not fit it, initial weights of
     /// another network, a batch larger than the training set, and a network or a batch larger than memory.
-    pub fn new(config: &'a Config, set: &'a Dataset, kernel: Kernel) -> Result<Self> {
+    pub fn new(config: &'a Config, set: &'a Dataset, cpu: Cpu) -> Result<Self> {
         let widths = widths(config, set)?;
         let Config { activation, initialisation, dropout: p, dropout_after_activation: after_activation, .. } = *config;
         let rng = |purpose| Rng::new(config.seed, purpose);
         let network = match &config.initial_weights {
-            None => Network::new(&widths, activation, initialisation, &mut rng(Purpose::Initialisation), kernel),
-            Some(path) => initial_weights(path, &widths, activation, kernel)?,
+            None => Network::new(&widths, activation, initialisation, &mut rng(Purpose::Initialisation), cpu),
+            Some(path) => initial_weights(path, &widths, activation, cpu)?,
         };
         let Images { rows, columns, .. } = set.images;
-        let deformer = |deformation| Deformer::new(deformation, config.seed, kernel, rows, columns);
-        // The largest product has to be worth sixteen times as much as what is shared by itself, or too little of the rest is.
-        let products = widths.windows(2).map(|pair| 2 * config.batch_size * pair[0] * pair[1]);
-        let threads = kernel.for_work(products.max().unwrap_or(0) / 16).threads();
+        let deformer = |deformation| Deformer::new(deformation, config.seed, cpu, rows, columns);
         let deformed = match config.deformation {
             None => None,
-            Some(deformation) => Some(Deformed::new(deformer(deformation)?, &set.images, threads < kernel.threads())),
+            Some(deformation) => {
+                let other_cores_are_free = network.cpu_of_step(config.batch_size).threads() == 1;
+                Some(Deformed::new(deformer(deformation)?, &set.images, other_cores_are_free))
+            }
         };
         let velocity = |pair: &[usize]| Linear::zeros(pair[0], pair[1]);
         Ok(Trainer {
@@ -201,7 +200,6 @@ impl<'a> Trainer<'a> {
             network,
             batch_labels: Vec::with_capacity(config.batch_size),
             order: (0..set.labels.len()).collect(),
-            threads: Threads::new(threads),
             shuffle: rng(Purpose::Shuffle),
             dropout: (p > 0.0).then(|| Dropout { p, after_activation, rng: rng(Purpose::Dropout) }),
             iteration: 0,
@@ -231,7 +229,7 @@ impl<'a> Trainer<'a> {
     /// [`Trainer::epoch`] with these training images, deformed or not.
     fn batches(&mut self, images: &Images, mut progress: impl FnMut(usize) -> Result<()>) -> Result<(f32, f64, f64)> {
         let Config { batch_size, epochs, learning_rate, weight_decay, momentum, loss, schedule, .. } = *self.config;
-        let (count, kernel) = (self.order.len(), self.network.kernel);
+        let count = self.order.len();
         let iterations = count.div_ceil(batch_size);
         let (mut rate, mut total_loss, mut correct, mut done) = (0.0, 0.0, 0, 0);
         self.shuffle.shuffle(&mut self.order);
@@ -245,69 +243,14 @@ impl<'a> Trainer<'a> {
             let decay = if self.decay < LEAST_DECAY { 0.0 } else { mem::take(&mut self.decay) as f32 };
             let step = Step { learning_rate: rate, decay, momentum };
             let (labels, dropout) = (&self.batch_labels, self.dropout.as_mut());
-            let result = self.threads.run(|threads| {
-                self.network.kernel = kernel.on_threads(threads);
-                gather(self.network.kernel, images, batch.iter().copied(), &mut self.buffers.pixels);
-                images.prefetch(self.order[done..].iter().take(batch_size).copied());
-                self.network.train(&mut self.buffers, labels, loss, dropout, step, &mut self.velocities)
-            });
+            self.buffers.batch.load(self.network.cpu, images, batch.iter().copied());
+            images.prefetch(self.order[done..].iter().take(batch_size).copied());
+            let result = self.network.train(&mut self.buffers, labels, loss, dropout, step, &mut self.velocities);
             (total_loss, correct) = (total_loss + result.0, correct + result.1);
             self.iteration += 1;
             progress(done)?;
         }
-        self.network.kernel = kernel;
         Ok((rate, total_loss / count as f64, correct as f64 / count as f64))
-    }
-}
-
-/// On how many threads an iteration runs. Another program may want a core too, and then all threads wait for the one that
-/// shares it: so now and then, and when all threads have become slow, a few iterations run on all threads and on one in turn,
-/// and what is faster is kept to.
-#[derive(Default)]
-struct Threads {
-    most: usize,
-    /// Iterations since the last such trial began.
-    done: usize,
-    /// What the iteration before took.
-    seconds: f64,
-    /// How many pairs of iterations of that trial were faster on all threads.
-    faster: usize,
-    /// The mean time of its iterations on one thread.
-    single: f64,
-    /// How many iterations on all threads have taken longer since.
-    slower: usize,
-}
-
-impl Threads {
-    /// Pairs of iterations in a trial: more than a short disturbance can turn.
-    const TRIAL: usize = 8;
-    /// Iterations from one trial to the next, unless twice as many as a trial has pairs are slow before.
-    const PERIOD: usize = 64 * Threads::TRIAL;
-
-    fn new(most: usize) -> Self {
-        // The first few iterations, on all threads, are in no trial: they find cold caches.
-        Threads { most, done: Threads::PERIOD - Threads::TRIAL, faster: Threads::TRIAL, ..Threads::default() }
-    }
-
-    fn run<T>(&mut self, iteration: impl FnOnce(usize) -> T) -> T {
-        if self.most == 1 {
-            return iteration(1);
-        }
-        let is_trial = self.done < 2 * Threads::TRIAL;
-        let all = if is_trial { self.done.is_multiple_of(2) } else { self.faster > Threads::TRIAL / 2 };
-        let start = Instant::now();
-        let result = iteration(if all { self.most } else { 1 });
-        let before = mem::replace(&mut self.seconds, start.elapsed().as_secs_f64());
-        if is_trial && !all {
-            self.faster += usize::from(before < self.seconds);
-            self.single += self.seconds / Threads::TRIAL as f64;
-        }
-        self.slower += usize::from(!is_trial && all && self.seconds > self.single);
-        self.done += 1;
-        if self.done == Threads::PERIOD || self.slower > 2 * Threads::TRIAL {
-            (self.done, self.faster, self.single, self.slower) = (0, 0, 0.0, 0);
-        }
-        result
     }
 }
 

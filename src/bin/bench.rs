@@ -1,31 +1,21 @@
 //! `make bench`: how fast this is on this machine, beside what one of its cores could do at most.
 //!
-//! Every figure is a median over repetitions. A share of the peak is taken repetition by repetition, from the peak
-//! measured just before and just after, because a processor's clock drifts. Operations are counted as if no zero were
-//! skipped, so where many are skipped the share can pass 100.
+//! A figure is the median of its repetitions, with their range. Operations are counted as if no zero were
+//! skipped, so where many are skipped the share of the peak can pass 100.
 
 use std::fs;
 use std::hint::black_box;
 use std::process::ExitCode;
 use std::time::Instant;
 
-use mnist_mlp::config::Config;
-use mnist_mlp::data::deformation::{Deformation, Deformer};
-use mnist_mlp::data::{Data, Dataset, Images};
-use mnist_mlp::error::{Error, Result};
-use mnist_mlp::math::kernel::{Kernel, Peak};
-use mnist_mlp::math::matrix::{Matrix, matmul, matmul_transposed_a, matmul_transposed_b};
-use mnist_mlp::math::rng::{Purpose, Rng};
-use mnist_mlp::network::layer::{Initialisation, Input, Linear, Step, gather};
-use mnist_mlp::output::progress::Console;
-use mnist_mlp::session;
-use mnist_mlp::training::Trainer;
-use mnist_mlp::training::schedule::Schedule;
-
-/// Epochs that are timed, after one that is not.
-const EPOCHS: usize = 6;
-/// Sides of the square matrices.
-const SQUARES: [usize; 5] = [128, 256, 512, 1024, 2048];
+use mnist_mlp::data::{Data, Dataset, batch::Batch};
+use mnist_mlp::math::kernels::product::{matmul, matmul_transposed_a, matmul_transposed_b};
+use mnist_mlp::math::matrix::{Matrix, sum_rows};
+use mnist_mlp::math::{kernels::Cpu, rng::Purpose, rng::Rng};
+use mnist_mlp::network::layer::{Initialisation, Input, Linear, Step};
+use mnist_mlp::training::{Trainer, schedule::Schedule};
+use mnist_mlp::{config::Config, error::Error, error::Result, for_each_instruction_set};
+use mnist_mlp::{output::progress::Console, session};
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = session::arguments().collect();
@@ -39,10 +29,11 @@ fn main() -> ExitCode {
 
 const USAGE: &str = "nothing, or LAYERS BATCH IMAGES, such as 1000,500 128 15000, and perhaps --no-zeros";
 
-/// For `make peers`: prints how many images a second such a network trains on, on all cores: the best of three epochs.
+/// For `make peers`: prints how many images a second such a network trains on, on all cores: the best of
+/// three epochs.
 fn train(layers: &str, batch_size: &str, images: &str, with_zeros: bool) -> Result<()> {
-    let whole =
-        |text: &str| text.parse().map_err(|_| Error::new("bench", format!("{text:?}"), USAGE, "use whole numbers"));
+    let error = |text: &str| Error::new("bench", format!("{text:?}"), USAGE, "use whole numbers");
+    let whole = |text: &str| text.parse().map_err(|_| error(text));
     let hidden_layers = layers.split(',').map(whole).collect::<Result<_>>()?;
     let (batch_size, schedule) = (whole(batch_size)?, Schedule::Constant);
     let learning_rate = 0.02 * 16.0 / (batch_size as f32).max(1.0); // as the others do
@@ -51,9 +42,9 @@ fn train(layers: &str, batch_size: &str, images: &str, with_zeros: bool) -> Resu
     set.labels.truncate(whole(images)?);
     set.images.pixels.truncate(set.labels.len() * set.images.size());
     if !with_zeros {
-        without_zeros(&mut set.images);
+        set = without_zeros(set);
     }
-    let mut trainer = Trainer::new(&config, &set, Kernel::best().on_threads(session::threads()))?;
+    let mut trainer = Trainer::new(&config, &set, Cpu::best().on_threads(session::threads()))?;
     let mut best = f64::INFINITY;
     for _ in 0..3 {
         let start = Instant::now();
@@ -63,220 +54,172 @@ fn train(layers: &str, batch_size: &str, images: &str, with_zeros: bool) -> Resu
     Console::stdout().line(&(set.labels.len() as f64 / best).to_string())
 }
 
-/// Gives no pixel the value of the background.
-fn without_zeros(images: &mut Images) {
+/// The set with noise for images, in which no pixel is background.
+fn without_zeros(mut set: Dataset) -> Dataset {
     let mut rng = Rng::new(1, Purpose::Shuffle);
-    images.pixels.fill_with(|| 1 + rng.below(255) as u8);
+    set.images.pixels.fill_with(|| 1 + rng.below(255) as u8);
+    set
+}
+
+/// What a core can do at most: so many times as many multiply-adds, none of which waits for another.
+const PEAK: (usize, usize) = (100_000, 12 * 16);
+
+for_each_instruction_set! {
+    fn peak(sums: &mut [f32; PEAK.1], a: f32, b: f32, is_fused: bool) {
+        // Twelve vectors at a time, which stay in registers.
+        const LANES: usize = size_of::<V>() / size_of::<f32>();
+        for twelve in sums.as_chunks_mut::<{ 12 * LANES }>().0 {
+            let mut sums = *twelve;
+            for _ in 0..PEAK.0 {
+                for x in &mut sums {
+                    *x = if is_fused { a.mul_add(b, *x) } else { a * b + *x };
+                }
+            }
+            *twelve = sums;
+        }
+    }
 }
 
 fn bench() -> Result<()> {
-    let kernel = Kernel::best();
-    let mut bench = Bench { console: Console::stdout(), kernel };
-    let cpu = about("/proc/cpuinfo", "model name").unwrap_or("unknown processor".into());
-    let cores = match session::threads() {
-        1 => "1 core".into(),
-        cores => format!("{cores} cores"),
-    };
-    bench.console.line(&format!("machine: {cpu}, {cores}; {kernel} kernel; peak: of one core"))?;
-    bench.console.line(&format!("{:31}{:>8} {:8} {:>9}  middle half", "what", "median", "", "% of peak"))?;
-    bench.row("FMA peak", 100, |kernel| kernel.run(Peak(100_000)), "GFLOP/s", gigaflops)?;
+    let cpu = Cpu::best();
+    let mut bench = Bench { console: Console::stdout(), cpu, peak: None };
+    let model = about("/proc/cpuinfo", "model name").unwrap_or("unknown processor".into());
+    let (cores, s) = (session::threads(), if session::threads() > 1 { "s" } else { "" });
+    bench.console.line(&format!("machine: {model}, {cores} core{s}; {cpu}; peak: of one core"))?;
+    bench.console.line("what                             median          % of peak  range")?;
+    let (operations, mut sums) = (2.0 * (PEAK.0 * PEAK.1) as f64, [0.25; PEAK.1]);
+    let work = || peak(cpu, black_box(&mut sums), black_box(0.25), 0.25, cpu.is_fused());
+    bench.row("FMA peak", operations, 0, work)?;
     bench.products()?;
     bench.training()?;
-    if let Some(memory) = about("/proc/self/status", "VmHWM").and_then(|kb| kb.split(' ').next()?.parse::<f64>().ok()) {
-        bench.console.line(&format!("{:31}{:8.1} MB", "peak memory", memory * 1024.0 / 1e6))?;
-    }
-    Ok(())
+    let kb = about("/proc/self/status", "VmHWM").unwrap_or_default();
+    let megabytes = kb.trim_end_matches(" kB").parse().map_or(f64::NAN, |kb: f64| kb * 1024.0 / 1e6);
+    bench.console.line(&format!("{:31}{megabytes:8.1} MB", "peak memory"))
 }
 
 struct Bench {
     console: Console,
-    kernel: Kernel,
+    cpu: Cpu,
+    /// Operations a second, of the first row.
+    peak: Option<f64>,
 }
 
 impl Bench {
-    /// Times `work`, which returns its floating-point operations, and prints its `figure` (from seconds and operations).
-    fn row(
-        &mut self,
-        name: &str,
-        repetitions: usize,
-        mut work: impl FnMut(Kernel) -> f64,
-        unit: &str,
-        figure: impl Fn(f64, f64) -> f64,
-    ) -> Result<[f64; 3]> {
-        let kernel = self.kernel;
-        let rate = |work: &mut dyn FnMut(Kernel) -> f64| {
+    /// Times `work` on so many `images`, or, if none, of so many floating-point operations, for two
+    /// seconds, but 5 to 100 times.
+    fn row(&mut self, name: &str, operations: f64, images: usize, mut work: impl FnMut()) -> Result<()> {
+        let mut time = |_| {
             let start = Instant::now();
-            let operations = work(kernel);
-            (start.elapsed().as_secs_f64(), operations)
+            work();
+            start.elapsed().as_secs_f64()
         };
-        let peak = || {
-            let (seconds, operations) = rate(&mut |kernel| kernel.run(Peak(20_000)));
-            operations / seconds
+        time(0); // finds cold caches
+        let repetitions = (2.0 / time(0)).clamp(5.0, 100.0) as usize;
+        self.console.live(|| format!("{name}: {repetitions} times"))?;
+        let mut seconds: Vec<f64> = (0..repetitions).map(time).collect();
+        seconds.sort_by(f64::total_cmp);
+        let [fast, median, slow] = [0, repetitions / 2, repetitions - 1].map(|i| seconds[i]);
+        let peak = *self.peak.get_or_insert(operations / median);
+        let (unit, amount) = match images {
+            0 => ("GFLOP/s", operations / 1e9),
+            images => ("images/s", images as f64),
         };
-        rate(&mut work); // the first run finds cold caches
-        let (mut figures, mut shares) = (Vec::new(), Vec::new());
-        for repetition in 0..repetitions {
-            self.console.live(|| format!("{name}: {repetition} of {repetitions} repetitions"))?;
-            let before = peak();
-            let (seconds, operations) = rate(&mut work);
-            let after = peak();
-            figures.push(figure(seconds, operations));
-            shares.push(100.0 * operations / seconds / ((before + after) / 2.0));
-        }
-        let (figures, shares) = (quartiles(figures), quartiles(shares));
-        self.line(name, figures, unit, Some(shares[1]).filter(|share| *share >= 0.1))?;
-        Ok(figures)
-    }
-
-    /// Prints the median of `figures` and, in percent, its `share` of the peak.
-    fn line(&mut self, name: &str, figures: [f64; 3], unit: &str, share: Option<f64>) -> Result<()> {
-        let [low, median, high] = figures;
-        let digits = if median >= 1000.0 { 0 } else { 3 };
-        let share = share.map_or(String::new(), |share| format!("{share:.1}"));
-        self.console.line(&format!("{name:31}{median:8.digits$} {unit:8} {share:>9}  {low:.digits$}–{high:.digits$}",))
+        let [first, figure, last] = [slow, median, fast].map(|seconds| amount / seconds);
+        let digits = if figure >= 1000.0 { 0 } else { 3 };
+        let share = 100.0 * operations / median / peak;
+        let share = if share < 0.1 { String::new() } else { format!("{share:.1}") };
+        let range = format!("{first:.digits$}–{last:.digits$}");
+        self.console.line(&format!("{name:31}{figure:8.digits$} {unit:8} {share:>9}  {range}"))
     }
 
     fn products(&mut self) -> Result<()> {
-        type Multiply = fn(Kernel, &Matrix, &Matrix, &mut Matrix, &mut [Matrix; 2]);
-        let forward: Multiply = |kernel, a, b, c, _| matmul(kernel, a, b, 0.0, c);
-        let weight: Multiply = |kernel, a, b, c, _| matmul_transposed_a(kernel, a, b, 0.0, c);
-        let input: Multiply = |kernel, a, b, c, scratch| matmul_transposed_b(kernel, a, b, c, scratch);
-        let mut products = Vec::new();
-        for (fan_in, fan_out) in [(784, 128), (128, 64), (64, 64), (64, 10)] {
-            products.push(("forward", forward, 16, fan_in, fan_out));
-            products.push(("weight gradient", weight, fan_in, 16, fan_out));
-            if fan_in < 784 {
-                products.push(("input gradient", input, 16, fan_out, fan_in));
-            }
-        }
-        products.extend(SQUARES.map(|n| ("square", forward, n, n, n)));
-        let mut rng = Rng::new(1, Purpose::Initialisation);
-        let mut random = |rows, columns| Linear::new(rows, columns, Initialisation::Normal, &mut rng).weight;
-        for (name, multiply, m, k, n) in products {
-            let (transposed_a, transposed_b) = (name == "weight gradient", name == "input gradient");
-            let a = if transposed_a { random(k, m) } else { random(m, k) };
-            let b = if transposed_b { random(n, k) } else { random(k, n) };
+        let layers = [(784, 128), (128, 64), (64, 64), (64, 10)].into_iter().flat_map(|(fan_in, fan_out)| {
+            let weight = ("weight gradient", fan_in, 16, fan_out);
+            [("forward", 16, fan_in, fan_out), weight, ("input gradient", 16, fan_out, fan_in)]
+        });
+        let needed = layers.filter(|product| product.3 < 784); // of pixels no gradient is
+        let products = needed.chain([128, 256, 512, 1024, 2048].map(|n| ("square", n, n, n)));
+        let (cpu, mut rng) = (self.cpu, Rng::new(1, Purpose::Initialisation));
+        let mut random = |m, n| Linear::new(m, n, Initialisation::Normal, &mut rng).weight;
+        for (name, m, k, n) in products {
+            let a = if name == "weight gradient" { random(k, m) } else { random(m, k) };
+            let b = if name == "input gradient" { random(n, k) } else { random(k, n) };
             let (mut c, mut scratch) = (Matrix::zeros(m, n), Default::default());
-            let operations = 2.0 * (m * k * n) as f64;
-            let times = (2e7 / operations).ceil() as usize;
-            let work = |kernel| {
-                (0..times).for_each(|_| multiply(kernel, black_box(&a), black_box(&b), &mut c, &mut scratch));
-                operations * times as f64
+            let mut multiply = |a: &Matrix, b: &Matrix| match name {
+                "weight gradient" => matmul_transposed_a(cpu, a, b, 0.0, &mut c),
+                "input gradient" => matmul_transposed_b(cpu, a, b, &mut c, &mut scratch),
+                _ => matmul(cpu, a, b, 0.0, &mut c),
             };
-            let repetitions = (100e9 / (operations * times as f64) / 50.0).clamp(5.0, 100.0) as usize;
-            self.row(&format!("{name} {m}×{k} · {k}×{n}"), repetitions, work, "GFLOP/s", gigaflops)?;
+            let once = 2 * m * k * n;
+            let times = 20_000_000_usize.div_ceil(once);
+            let work = || (0..times).for_each(|_| multiply(black_box(&a), black_box(&b)));
+            let (name, operations) = (format!("{name} {m}×{k} · {k}×{n}"), (once * times) as f64);
+            self.row(&name, operations, 0, work)?;
         }
         Ok(())
     }
 
     /// What the first layer does with batches of real images.
-    fn first_layer(&mut self, mut layer: Linear, images: &Images, batch_size: usize) -> Result<()> {
-        let mut batches = vec![Matrix::default(); 50];
+    fn first_layer(&mut self, mut layer: Linear, set: &Dataset, batch_size: usize) -> Result<()> {
+        let (cpu, mut batches) = (self.cpu, vec![Batch::default(); 50]);
         for (i, batch) in batches.iter_mut().enumerate() {
-            gather(self.kernel, images, i * batch_size..(i + 1) * batch_size, batch);
+            batch.load(cpu, &set.images, i * batch_size..(i + 1) * batch_size);
         }
-        let (mut output, mut none, mut scratch) = (Matrix::default(), Matrix::default(), <[Matrix; 2]>::default());
-        let operations = (batches.len() * batch_size) as f64 * operations(&layer);
-        let forward = |kernel| {
-            batches.iter().for_each(|p| layer.forward(kernel, Input::Pixels(p), &mut output, &mut scratch[0]));
-            operations
+        let operations = (50 * batch_size) as f64 * operations(&[layer.clone()]);
+        let [mut d, mut none, mut sums, a, b] = <[Matrix; 5]>::default();
+        let mut scratch = [a, b];
+        sum_rows(&layer.weight, &mut sums);
+        let forward = || {
+            let inputs = batches.iter().map(|batch| Input::Pixels(batch, &sums));
+            inputs.for_each(|input| layer.forward(cpu, input, &mut d, &mut scratch[0]));
         };
-        self.row("first layer forward, digits", 100, forward, "GFLOP/s", gigaflops)?;
-        let step = Step { learning_rate: 0.0, decay: 0.0, momentum: 0.0 };
-        let backward = |kernel| {
-            for p in &batches {
-                layer.backward(kernel, Input::Pixels(p), &mut output, &mut none, (step, None), &mut scratch);
+        self.row("first layer forward, digits", operations, 0, forward)?;
+        // At this rate D becomes −D: never 0, and the weights go to and fro.
+        let step = Step { learning_rate: 1.0, decay: 0.0, momentum: 0.0 };
+        let backward = || {
+            for batch in &batches {
+                let input = Input::Pixels(batch, &sums);
+                layer.backward(cpu, input, &mut d, &mut none, (step, None), &mut scratch);
             }
-            operations
         };
-        self.row("first layer backward, digits", 100, backward, "GFLOP/s", gigaflops).map(|_| ())
+        self.row("first layer backward, digits", operations, 0, backward)
     }
 
     fn training(&mut self) -> Result<()> {
         let config = Config { schedule: Schedule::Constant, weight_decay: 0.0, ..Config::default() };
-        let load = || Data::load(&config.data, config.classes);
-        let mut data = load()?;
-        let mut seconds = Vec::new();
-        for _ in 0..5 {
-            drop(data); // two of them at once would spoil the peak memory
-            let start = Instant::now();
-            data = load()?;
-            seconds.push(start.elapsed().as_secs_f64());
-        }
-        self.line("loading the data", quartiles(seconds), "s", None)?;
-
-        let (images, test) = (&data.train.images, &data.test);
-        let mut deformer = Deformer::new(Deformation::default(), 1, self.kernel, images.rows, images.columns)?;
-        let mut deformed = vec![0; images.size()];
-        let deform = |_| {
-            (0..1000).for_each(|i| deformer.deform(0, i, images.image(i), &mut deformed));
-            1000.0
-        };
-        self.row("deforming images", 20, deform, "images/s", |seconds, images| images / seconds)?;
-
-        let network = Trainer::new(&config, &data.train, self.kernel)?.network;
-        self.first_layer(network.layers[0].clone(), images, config.batch_size)?;
-        let mut random = test.clone();
-        without_zeros(&mut random.images);
+        let Data { train, test } = Data::load(&config.data, config.classes)?;
+        let (cpu, all_cores) = (self.cpu, self.cpu.on_threads(session::threads()));
+        let mut network = Trainer::new(&config, &train, cpu)?.network;
+        self.first_layer(network.layers[0].clone(), &train, config.batch_size)?;
         let wide = Config { hidden_layers: vec![1000, 500], batch_size: 128, ..config.clone() };
-        let (kernel, on_all_cores) = (self.kernel, self.kernel.on_threads(session::threads()));
-        let [low, median, high] = self.epoch("training epoch", &config, &data.train, kernel, "s")?;
-        self.line("training", [high, median, low].map(|seconds| images.count() as f64 / seconds), "images/s", None)?;
-        self.epoch("training, no pixel is 0", &config, &random, kernel, "images/s")?;
-        self.epoch("training 1000-500, batch 128", &wide, test, kernel, "images/s")?;
-        self.epoch("training 1000-500, all cores", &wide, test, on_all_cores, "images/s")?;
+        self.epoch("training epoch", &config, &train, cpu)?;
+        let noise = without_zeros(test.clone());
+        self.epoch("training, no pixel is 0", &config, &noise, cpu)?;
+        self.epoch("training 1000-500, batch 128", &wide, &test, cpu)?;
+        self.epoch("training 1000-500, all cores", &wide, &test, all_cores)?;
 
-        let (mut network, images) = (network, &test.images);
-        let forward: f64 = network.layers.iter().map(operations).sum();
-        let rate = |seconds, operations| operations / forward / seconds;
-        for (name, threads) in [("evaluation", 1), ("evaluation on all cores", session::threads())] {
-            network.kernel = self.kernel.on_threads(threads);
-            let evaluate = |_| {
-                black_box(network.predict(images));
-                images.count() as f64 * forward
-            };
-            self.row(name, 20, evaluate, "images/s", rate)?;
+        let (images, forward) = (&test.images, operations(&network.layers));
+        for (name, cpu) in [("evaluation", cpu), ("evaluation on all cores", all_cores)] {
+            network.cpu = cpu;
+            let evaluate = || drop(black_box(network.predict(images)));
+            self.row(name, images.count() as f64 * forward, images.count(), evaluate)?;
         }
-        let mut buffers = network.buffers();
-        let singly = |_| {
-            for i in 0..1000 {
-                gather(network.kernel, images, [i].into_iter(), &mut buffers.pixels);
-                network.forward(&mut buffers, None);
-            }
-            1000.0 * forward
-        };
-        self.row("evaluation one at a time", 20, singly, "images/s", rate).map(|_| ())
+        Ok(())
     }
 
-    /// Times epochs of training on `set`: forward, weight gradient and, but for the first layer, input gradient.
-    fn epoch(&mut self, name: &str, config: &Config, set: &Dataset, kernel: Kernel, unit: &str) -> Result<[f64; 3]> {
-        let mut trainer = Trainer::new(config, set, kernel)?;
-        let layers = &trainer.network.layers;
-        let images = set.labels.len() as f64;
-        let operations = (3.0 * layers.iter().map(operations).sum::<f64>() - operations(&layers[0])) * images;
-        let epoch = |_| {
-            trainer.epoch(|_| Ok(())).ok(); // the only errors are those of the closure
-            operations
-        };
-        let figure = |seconds, _| if unit == "s" { seconds } else { images / seconds };
-        self.row(name, EPOCHS, epoch, unit, figure)
+    /// Times epochs on `set`: forward, weight gradient and, but for the first layer, input gradient.
+    fn epoch(&mut self, name: &str, config: &Config, set: &Dataset, cpu: Cpu) -> Result<()> {
+        let mut trainer = Trainer::new(config, set, cpu)?;
+        let (layers, images) = (&trainer.network.layers, set.labels.len());
+        let operations = (3.0 * operations(layers) - operations(&layers[..1])) * images as f64;
+        // The only errors are those of the closure.
+        self.row(name, operations, images, || drop(trainer.epoch(|_| Ok(()))))
     }
 }
 
-/// Those of the layer's product with one image, forward.
-fn operations(layer: &Linear) -> f64 {
-    2.0 * (layer.weight.rows() * layer.weight.columns()) as f64
-}
-
-/// Billions of operations a second.
-fn gigaflops(seconds: f64, operations: f64) -> f64 {
-    operations / seconds / 1e9
-}
-
-/// The first quarter, the median and the third quarter.
-fn quartiles(mut numbers: Vec<f64>) -> [f64; 3] {
-    numbers.sort_by(f64::total_cmp);
-    [1, 2, 3].map(|quarter| numbers[(numbers.len() - 1) * quarter / 4])
+/// Those of the layers' products with one image, forward.
+fn operations(layers: &[Linear]) -> f64 {
+    layers.iter().map(|layer| 2.0 * (layer.weight.rows() * layer.weight.columns()) as f64).sum()
 }
 
 /// What a file of Linux's /proc says of `key`.

@@ -3,7 +3,7 @@
 //! Left out: dropout, momentum, deformed images. `compare`, at the end, also runs the fast program.
 
 use mnist_mlp::data::{Data, gzip::gunzip};
-use mnist_mlp::math::{kernel::Kernel, rng::Purpose, rng::Rng};
+use mnist_mlp::math::{kernels::Cpu, rng::Purpose, rng::Rng};
 use mnist_mlp::network::{activation::Activation, loss::Loss};
 use mnist_mlp::output::progress::{Console, duration};
 use mnist_mlp::training::{self, Trainer, schedule::Schedule};
@@ -185,7 +185,7 @@ fn compare(out: &mut Console) -> Result<()> {
         let accuracy = session::with_standard_error(accuracy, data.test.labels.len());
         format!("{name:16} {seconds:6.2} s, test accuracy {accuracy}")
     };
-    let trainer = Trainer::new(&config, &data.train, Kernel::best())?;
+    let trainer = Trainer::new(&config, &data.train, Cpu::best())?;
     let fast = training::train(trainer, &data.test, &mut |_| Ok(()))?;
     out.line(&line("the fast program", fast.history[0].seconds, fast.test_accuracy()))?;
     let (set, test) = (read_set(&config.data, "train")?, read_set(&config.data, "t10k")?);

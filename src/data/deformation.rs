@@ -9,7 +9,8 @@ use std::thread;
 
 use crate::data::Images;
 use crate::error::{Error, Result};
-use crate::math::kernel::{Kernel, Operation, Simd};
+use crate::for_each_instruction_set;
+use crate::math::kernels::Cpu;
 use crate::math::rng::{Purpose, Rng};
 
 /// How strongly images are deformed. "Up to" is drawn for each image anew, uniformly and in both directions.
@@ -89,12 +90,12 @@ fn taps(pixel: usize, sigma: f64) -> (usize, [f64; TAPS]) {
     (position as usize, weights.map(|w| w / norm))
 }
 
-/// Deforms images of one size. The result depends on the seed, the epoch and the image's number alone; every kernel
+/// Deforms images of one size. The result depends on the seed, the epoch and the image's number alone; every cpu
 /// gives the same bits, since no multiply-add is fused.
 #[derive(Clone)]
 pub struct Deformer {
     deformation: Deformation,
-    kernel: Kernel,
+    cpu: Cpu,
     rows: usize,
     columns: usize,
     key: u64,
@@ -121,7 +122,7 @@ impl Deformer {
     ///
     /// # Errors
     /// Those of [`Deformation::validate`], and a side above [`MOST_PIXELS`].
-    pub fn new(deformation: Deformation, seed: u64, kernel: Kernel, rows: usize, columns: usize) -> Result<Deformer> {
+    pub fn new(deformation: Deformation, seed: u64, cpu: Cpu, rows: usize, columns: usize) -> Result<Deformer> {
         deformation.validate()?;
         if rows.max(columns) > MOST_PIXELS {
             let found = format!("images of {rows} × {columns} pixels");
@@ -146,7 +147,7 @@ impl Deformer {
         let down = (0..rows).map(|row| taps(row, sigma)).map(|(first, w)| (first, w.map(|w| (strength * w) as f32)));
         Ok(Deformer {
             deformation,
-            kernel,
+            cpu,
             rows,
             columns,
             key: Rng::new(seed, Purpose::Deformation).next_u64(),
@@ -164,7 +165,7 @@ impl Deformer {
     /// `deformed ←` image `number` as it is in `epoch`, both of `rows × columns`.
     pub fn deform(&mut self, epoch: usize, number: usize, image: &[u8], deformed: &mut [u8]) {
         self.place(epoch, number);
-        self.kernel.run(Sample { deformer: self, image, deformed });
+        sample(self.cpu, self, image, deformed);
     }
 
     /// Where [`Deformer::deform`] takes each pixel from, row after row: the row and the column of a place in `image`.
@@ -185,11 +186,12 @@ impl Deformer {
         (0..images.count().min(10)).map(row).collect()
     }
 
-    /// `deformed ←` all `images` as they are in `epoch`, on the threads of `kernel`.
-    fn deform_all(&self, kernel: Kernel, epoch: usize, images: &Images, deformed: &mut Images) {
-        kernel.each_part(&mut deformed.pixels, images.count(), 1, |pixels, first| {
+    /// `deformed ←` all `images` as they are in `epoch`, on the threads of `cpu`.
+    fn deform_all(&self, cpu: Cpu, epoch: usize, images: &Images, deformed: &mut Images) {
+        let count = cpu.chunk_len(images.count(), 1);
+        cpu.each(deformed.pixels.chunks_mut(count * images.size()).enumerate(), |(i, pixels)| {
             let mut deformer = self.clone();
-            for (number, deformed) in (first..).zip(pixels.chunks_exact_mut(images.size())) {
+            for (number, deformed) in (i * count..).zip(pixels.chunks_exact_mut(images.size())) {
                 deformer.deform(epoch, number, images.image(number), deformed);
             }
         });
@@ -197,7 +199,7 @@ impl Deformer {
 
     fn place(&mut self, epoch: usize, number: usize) {
         let rng = Rng::new(self.key.wrapping_add(((epoch as u64) << 32) + number as u64), Purpose::Deformation);
-        self.kernel.run(Place { deformer: self, rng });
+        place(self.cpu, self, rng);
     }
 }
 
@@ -222,12 +224,12 @@ impl Deformed {
         match next {
             Some((next, made)) if *made == Some(epoch) => mem::swap(now, next),
             // The first, or the system had no thread to give, or it is always so.
-            _ => deformer.deform_all(deformer.kernel, epoch, images, now),
+            _ => deformer.deform_all(deformer.cpu, epoch, images, now),
         }
         thread::scope(|scope| {
             if let Some((next, made)) = next.as_mut().filter(|_| !is_last) {
                 let make_next = || {
-                    deformer.deform_all(deformer.kernel.on_threads(1), epoch + 1, images, next);
+                    deformer.deform_all(deformer.cpu.on_threads(1), epoch + 1, images, next);
                     *made = Some(epoch + 1);
                 };
                 thread::Builder::new().spawn_scoped(scope, make_next).ok();
@@ -237,17 +239,10 @@ impl Deformed {
     }
 }
 
-/// Draws where each pixel comes from, into `sources`.
-struct Place<'a> {
-    deformer: &'a mut Deformer,
-    rng: Rng,
-}
-
-impl Operation for Place<'_> {
-    type Output = ();
-    #[inline(always)]
-    fn run<S: Simd>(self) {
-        let Place { deformer: d, mut rng } = self;
+for_each_instruction_set! {
+    /// Draws where each pixel comes from, into `sources`.
+    fn place(d: &mut Deformer, rng: Rng) {
+        let mut rng = rng;
         let mut up_to = |strength: f32| f64::from(strength) * (2.0 * rng.uniform() - 1.0);
         let (sin, cos) = up_to(d.deformation.rotation).to_radians().sin_cos();
         let shear = up_to(d.deformation.shear);
@@ -294,20 +289,12 @@ impl Operation for Place<'_> {
     }
 }
 
-/// `deformed ←` each pixel of the image at its source, bilinearly; around the image is background.
-struct Sample<'a> {
-    deformer: &'a mut Deformer,
-    image: &'a [u8],
-    deformed: &'a mut [u8],
-}
-
-impl Operation for Sample<'_> {
-    type Output = ();
-    #[inline(always)]
-    fn run<S: Simd>(self) {
-        let Deformer { rows, columns, sources: [source_rows, source_columns], padded, squares, .. } = self.deformer;
+for_each_instruction_set! {
+    /// `deformed ←` each pixel of the image at its source, bilinearly; around the image is background.
+    fn sample(deformer: &mut Deformer, image: &[u8], deformed: &mut [u8]) {
+        let Deformer { rows, columns, sources: [source_rows, source_columns], padded, squares, .. } = deformer;
         let stride = *columns + 2;
-        for (row, padded) in self.image.chunks_exact(*columns).zip(padded[stride + 1..].chunks_exact_mut(stride)) {
+        for (row, padded) in image.chunks_exact(*columns).zip(padded[stride + 1..].chunks_exact_mut(stride)) {
             padded[..*columns].copy_from_slice(row);
         }
         let (above, below) = (padded.iter().zip(&padded[1..]), padded[stride..].iter().zip(&padded[stride + 1..]));
@@ -316,7 +303,7 @@ impl Operation for Sample<'_> {
         }
         let [bottom, right] = [*rows, *columns].map(|size| (size + 1) as f32);
         let sources = source_rows.as_chunks::<LANES>().0.iter().zip(source_columns.as_chunks::<LANES>().0);
-        for (pixels, (y, x)) in self.deformed.chunks_mut(LANES).zip(sources) {
+        for (pixels, (y, x)) in deformed.chunks_mut(LANES).zip(sources) {
             // Within the margin; then the pixel above and left. A source that is on a pixel may take that or the one
             // before it: one of the two has the whole weight.
             let y = y.map(|y| (y + 1.0).clamp(0.0, bottom));

@@ -9,7 +9,7 @@ use crate::data::Data;
 use crate::error::Result;
 use crate::experiments::Experiment;
 use crate::experiments::runs::Run;
-use crate::math::kernel::Kernel;
+use crate::math::kernels::Cpu;
 use crate::output::progress::{Console, duration};
 use crate::training::{self, Event, Trained, Trainer};
 
@@ -92,7 +92,7 @@ pub fn sweep(
         stop.clone()
     });
     let show = |name: &str, news| (show.lock().unwrap_or_else(PoisonError::into_inner))(name, news);
-    Kernel::best().on_threads(workers).each(jobs.into_iter(), |(experiment, seed)| {
+    Cpu::best().on_threads(workers).each(jobs.into_iter(), |(experiment, seed)| {
         let (start, name) = (Instant::now(), format!("{} seed {seed}", experiment.name));
         let run = show(&name, News::Begins).and_then(|()| train(experiment, seed, data, || show(&name, News::Epoch)));
         show(&name, News::Ended(run, start.elapsed().as_secs_f64())).ok(); // kept in `stop`
@@ -111,7 +111,7 @@ fn train(
     epoch: impl Fn() -> Result<()>,
 ) -> Result<Box<(Run, Trained)>> {
     let config = Config { seed, ..experiment.config.clone() };
-    let trainer = Trainer::new(&config, &data.train, Kernel::best())?;
+    let trainer = Trainer::new(&config, &data.train, Cpu::best())?;
     let trained = training::train(trainer, &data.test, &mut |event| match event {
         Event::Batch { .. } => Ok(()),
         Event::Epoch(..) => epoch(),

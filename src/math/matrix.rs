@@ -1,25 +1,28 @@
-//! Flat row-major matrices and their products.
+//! Flat row-major matrices, and what is done with each element by itself.
 
 use std::array::from_fn;
 
-use crate::math::kernel::product::Product;
-use crate::math::kernel::{Kernel, Operation, Simd, transpose_block};
+use crate::for_each_instruction_set;
+use crate::math::kernels::{Cpu, transpose_block};
 
 /// The bytes of a cache line, which is also the widest vector.
-pub(crate) const LINE: usize = 64;
-pub(crate) const LINE_NUMBERS: usize = LINE / size_of::<f32>();
+const LINE: usize = 64;
+/// The elements of a cache line.
+const LINE_LEN: usize = LINE / size_of::<f32>();
+/// Moving an element, or computing an activation, takes as long as so many floating-point operations
+/// of a product.
+const MOVE: usize = 64;
 
 /// A matrix of `rows × columns`, row after row in one flat vector.
 ///
-/// Each row begins at the start of a cache line and is padded to whole lines. So no vector straddles two lines, which would
-/// both have to be loaded; a row is a whole number of vectors; and no two rows share a line, for which threads would fight.
-/// A long row takes an odd number of lines: a power of two apart, the rows of a block would meet in a few places of the cache.
+/// Each row begins at a cache line and is padded to whole lines: it is a whole number of vectors, none of
+/// which straddles two lines, and threads never write to the same line. A long row takes an odd number of
+/// lines: rows a power of two apart would compete for a few places of the cache.
 #[derive(Debug, Default)]
 pub struct Matrix {
     rows: usize,
     columns: usize,
-    /// Unused numbers up to `start`, then row after row, and at least a line of unused numbers: a whole vector can be loaded
-    /// from the place of any number.
+    /// Unused elements up to `start`, then row after row, then a line of unused elements.
     flat: Vec<f32>,
     start: usize,
 }
@@ -27,13 +30,13 @@ pub struct Matrix {
 impl Matrix {
     /// How many lines a row takes.
     fn lines(columns: usize) -> usize {
-        let lines = columns.max(1).div_ceil(LINE_NUMBERS);
+        let lines = columns.max(1).div_ceil(LINE_LEN);
         if lines > 8 { lines | 1 } else { lines }
     }
 
     /// How long `flat` must be, if that fits into a usize.
     fn flat_length(rows: usize, columns: usize) -> Option<usize> {
-        rows.checked_mul(Matrix::lines(columns))?.checked_add(2)?.checked_mul(LINE_NUMBERS)
+        rows.checked_mul(Matrix::lines(columns))?.checked_add(2)?.checked_mul(LINE_LEN)
     }
 
     /// `rows × columns` zeros.
@@ -43,16 +46,16 @@ impl Matrix {
     pub fn zeros(rows: usize, columns: usize) -> Self {
         let flat = vec![0.0; Matrix::flat_length(rows, columns).expect("a matrix that fits into memory")];
         // If alignment fails, results are still correct, only slower.
-        let start = flat.as_ptr().align_offset(LINE).min(LINE_NUMBERS);
+        let start = flat.as_ptr().align_offset(LINE).min(LINE_LEN);
         Matrix { rows, columns, flat, start }
     }
 
-    /// A copy of the numbers in `data`, row after row.
+    /// A copy of the elements of `data`, row after row.
     ///
     /// # Panics
-    /// If `data` does not hold `rows · columns` numbers.
+    /// If `data` does not hold `rows · columns` elements.
     pub fn from_rows(rows: usize, columns: usize, data: &[f32]) -> Self {
-        assert_eq!(data.len(), rows * columns, "as many numbers as {rows} × {columns} has");
+        assert_eq!(data.len(), rows * columns, "as many elements as {rows} × {columns} has");
         let mut matrix = Matrix::zeros(rows, columns);
         matrix.iter_mut().zip(data).for_each(|(to, from)| *to = *from);
         matrix
@@ -70,27 +73,27 @@ impl Matrix {
 
     /// How far apart two rows are in memory: never 0, so that a slice can always be cut into them.
     pub fn stride(&self) -> usize {
-        Matrix::lines(self.columns) * LINE_NUMBERS
+        Matrix::lines(self.columns) * LINE_LEN
     }
 
-    /// All numbers, row after row.
+    /// All elements, row after row.
     pub fn iter(&self) -> impl Iterator<Item = &f32> {
         (0..self.rows).flat_map(|i| self.row(i))
     }
 
-    /// A copy of all numbers, row after row.
+    /// A copy of all elements, row after row.
     pub fn to_vec(&self) -> Vec<f32> {
         self.iter().copied().collect()
     }
 
-    /// All numbers, row after row, to change.
+    /// All elements, row after row, to change.
     pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut f32> {
         let (columns, stride) = (self.columns, self.stride());
         self.padded_mut().chunks_exact_mut(stride).flat_map(move |row| &mut row[..columns])
     }
 
-    /// All rows with their padding, a row every [`Matrix::stride`] numbers. What pads a row is finite, and nobody reads it: what
-    /// is done with each number by itself may be done with it too.
+    /// All rows with their padding, a row every [`Matrix::stride`] elements. Padding is finite and never
+    /// data, so elementwise code may run over it.
     pub fn padded(&self) -> &[f32] {
         &self.flat[self.start..][..self.rows * self.stride()]
     }
@@ -101,12 +104,12 @@ impl Matrix {
         &mut self.flat[self.start..][..count]
     }
 
-    /// All rows with their padding, and the unused numbers that follow.
+    /// The same, and the line of unused elements that follows.
     pub(crate) fn and_beyond(&self) -> &[f32] {
         &self.flat[self.start..]
     }
 
-    /// Row `i`: `columns` numbers.
+    /// Row `i`: `columns` elements.
     pub fn row(&self, i: usize) -> &[f32] {
         &self.padded()[i * self.stride()..][..self.columns]
     }
@@ -117,8 +120,8 @@ impl Matrix {
         &mut self.padded_mut()[i * stride..][..columns]
     }
 
-    /// Makes this a matrix of `rows × columns` whose numbers are unspecified: a buffer that is about to be filled. Allocates
-    /// only if the memory it has is too little.
+    /// Makes this a matrix of `rows × columns` whose elements are unspecified: a buffer that is about to be
+    /// filled. Allocates only if the memory it has is too little.
     pub fn reshape(&mut self, rows: usize, columns: usize) {
         if (rows, columns) == (self.rows, self.columns) {
             return;
@@ -129,6 +132,29 @@ impl Matrix {
         (self.rows, self.columns) = (rows, columns);
         let stride = self.stride();
         self.padded_mut().chunks_exact_mut(stride).for_each(|row| row[columns..].fill(0.0));
+    }
+
+    /// Replaces each element x by f(x, y), with the elements y of `from` at its place.
+    ///
+    /// # Panics
+    /// If the shapes differ.
+    pub fn zip_map<const N: usize>(&mut self, cpu: Cpu, from: [&Matrix; N], f: impl Fn(f32, [f32; N]) -> f32 + Sync) {
+        let shape = (self.rows, self.columns);
+        assert!(from.iter().all(|from| (from.rows, from.columns) == shape), "the shapes differ");
+        let len = self.padded().len();
+        let cpu = cpu.for_work(MOVE * len);
+        let chunk_len = cpu.chunk_len(len, LINE_LEN);
+        cpu.each(self.padded_mut().chunks_mut(chunk_len).enumerate(), |(i, to)| {
+            zip_map(cpu, to, from.map(|from| &from.padded()[i * chunk_len..][..to.len()]), &f);
+        });
+    }
+}
+
+for_each_instruction_set! {
+    fn zip_map[const N: usize, F: Fn(f32, [f32; N]) -> f32](to: &mut [f32], from: [&[f32]; N], f: &F) {
+        for (i, x) in to.iter_mut().enumerate() {
+            *x = f(*x, from_fn(|n| from[n][i]));
+        }
     }
 }
 
@@ -146,52 +172,29 @@ impl PartialEq for Matrix {
     }
 }
 
-/// `C ← β·C + A·B` with `A: m × k`, `B: k × n`, `C: m × n`. Each element is `β·c`, or 0 if β is, then one multiply-add for each
-/// `k` in order, so its bits do not depend on the shapes around it.
-///
-/// # Panics
-/// If the shapes do not fit; so do all below.
-pub fn matmul(kernel: Kernel, a: &Matrix, b: &Matrix, beta: f32, c: &mut Matrix) {
-    Product { beta, ..Product::new(a, b) }.write_to(kernel, c);
-}
-
-/// `C ← β·C + Aᵀ·B` with `A: k × m`, `B: k × n`, `C: m × n`.
-pub fn matmul_transposed_a(kernel: Kernel, a: &Matrix, b: &Matrix, beta: f32, c: &mut Matrix) {
-    Product { transpose_a: true, beta, ..Product::new(a, b) }.write_to(kernel, c);
-}
-
-/// `C ← A·Bᵀ` with `A: m × k`, `B: n × k`; C takes the shape `m × n`. As `Cᵀ = B·Aᵀ` where B is the larger, as the weights
-/// of a layer are beside the numbers of a batch. `scratch` takes what is transposed.
-pub fn matmul_transposed_b(kernel: Kernel, a: &Matrix, b: &Matrix, c: &mut Matrix, scratch: &mut [Matrix; 2]) {
-    let [transposed, c_transposed] = scratch;
-    if b.rows * b.columns < a.rows * (a.columns + b.rows) {
-        transpose(kernel, b, transposed);
-        c.reshape(a.rows, b.rows);
-        matmul(kernel, a, transposed, 0.0, c);
-    } else {
-        transpose(kernel, a, transposed);
-        c_transposed.reshape(b.rows, a.rows);
-        matmul(kernel, b, transposed, 0.0, c_transposed);
-        transpose(kernel, c_transposed, c);
+/// `sum ←` the sum of A's rows, from the first on: `1 × columns`.
+pub fn sum_rows(a: &Matrix, sum: &mut Matrix) {
+    sum.reshape(1, a.columns);
+    let sum = sum.padded_mut();
+    sum.fill(0.0);
+    for row in a.padded().chunks_exact(a.stride()) {
+        sum.iter_mut().zip(row).for_each(|(sum, x)| *sum += x);
     }
 }
 
-/// Moving a number, or computing an activation, takes as long as so many floating-point operations of a product.
-pub(crate) const MOVE: usize = 64;
-
 /// `to ← fromᵀ`; `to` takes that shape.
-pub fn transpose(kernel: Kernel, from: &Matrix, to: &mut Matrix) {
+pub fn transpose(cpu: Cpu, from: &Matrix, to: &mut Matrix) {
     to.reshape(from.columns, from.rows);
-    let kernel = kernel.for_work(MOVE * from.rows * from.columns);
-    let stride = to.stride();
-    kernel.each_part(to.padded_mut(), from.columns, 64, |to, first| transpose_strips(from, first, to, stride));
+    let cpu = cpu.for_work(MOVE * from.rows * from.columns);
+    let (stride, rows) = (to.stride(), cpu.chunk_len(from.columns, 64));
+    let chunks = to.padded_mut().chunks_mut(rows * stride).enumerate();
+    cpu.each(chunks, |(i, to)| transpose_columns(from, i * rows, to, stride));
 }
 
-/// `to`, a row every `stride` numbers, `←` the transpose of the columns of `from` from `first` on, as many as `to` has rows.
-#[inline(always)]
-fn transpose_strips(from: &Matrix, first: usize, to: &mut [f32], stride: usize) {
+/// `to`, a row every `stride` elements, `←` the transpose of the columns of `from` from `first` on.
+fn transpose_columns(from: &Matrix, first: usize, to: &mut [f32], stride: usize) {
     let (rows, from_stride, from) = (from.rows, from.stride(), from.padded());
-    // Some rows at a time, which stay in the nearest cache until they are done.
+    // 64 rows at a time, which stay in L1 until they are done.
     for (chunk, from) in from.chunks(64 * from_stride).enumerate() {
         for (strip, j) in to.chunks_exact_mut(4 * stride).zip((first..).step_by(4)) {
             // Four rows of the result side by side, each written from left to right.
@@ -199,8 +202,8 @@ fn transpose_strips(from: &Matrix, first: usize, to: &mut [f32], stride: usize) 
             let mut strip: [&mut [f32]; 4] = from_fn(|_| strip.next().unwrap_or_default());
             let mut blocks = strip.each_mut().map(|row| row[64 * chunk..].as_chunks_mut().0);
             for (i, block) in from.chunks_exact(4 * from_stride).enumerate() {
-                let block = transpose_block(from_fn(|r| from_fn(|c| block[r * from_stride + j..][..4][c])));
-                for (row, values) in blocks.iter_mut().zip(block) {
+                let block = from_fn(|r| from_fn(|c| block[r * from_stride + j..][..4][c]));
+                for (row, values) in blocks.iter_mut().zip(transpose_block(block)) {
                     row[i] = values;
                 }
             }
@@ -210,50 +213,6 @@ fn transpose_strips(from: &Matrix, first: usize, to: &mut [f32], stride: usize) 
     for i in 0..rows {
         for j in if i < row_end { column_end } else { 0 }..to.len() / stride {
             to[j * stride + i] = from[i * from_stride + first + j];
-        }
-    }
-}
-
-/// `sum ←` the sum of A's rows, `1 × columns`.
-pub fn sum_rows(kernel: Kernel, a: &Matrix, sum: &mut Matrix) {
-    sum.reshape(1, a.columns);
-    let kernel = kernel.for_work(MOVE * a.rows * a.columns);
-    // One part a thread: the longer the piece of each row, the sooner the processor sees what is read next.
-    let part = a.stride().div_ceil(kernel.threads()).next_multiple_of(LINE_NUMBERS);
-    kernel.each_part(sum.padded_mut(), a.stride(), part, |sum, first| kernel.run(SumRows { a, first, sum }));
-}
-
-/// The sums of the columns from `first` on, as many as there are in `sum`.
-struct SumRows<'a> {
-    a: &'a Matrix,
-    first: usize,
-    sum: &'a mut [f32],
-}
-
-impl<'a> Operation for SumRows<'a> {
-    type Output = ();
-    #[inline(always)]
-    fn run<S: Simd>(self) {
-        let SumRows { a, first, sum } = self;
-        sum.fill(0.0);
-        let (stride, sum) = (a.stride(), sum.as_chunks_mut::<LINE_NUMBERS>().0);
-        let lines = |row: &'a [f32]| row[first..].as_chunks::<LINE_NUMBERS>().0;
-        // Two rows at a time, so that the sum is read and written half as often.
-        let mut pairs = a.padded().chunks_exact(2 * stride);
-        for pair in &mut pairs {
-            let (a, b) = pair.split_at(stride);
-            for ((sum, a), b) in sum.iter_mut().zip(lines(a)).zip(lines(b)) {
-                for line in [a, b] {
-                    // Eight rows ahead: where a part of a row goes on, the processor cannot tell.
-                    S::prefetch::<true>(line.as_ptr().wrapping_add(8 * stride));
-                }
-                *sum = from_fn(|i| sum[i] + (a[i] + b[i]));
-            }
-        }
-        for row in pairs.remainder().chunks_exact(stride) {
-            for (sum, a) in sum.iter_mut().zip(lines(row)) {
-                *sum = from_fn(|i| sum[i] + a[i]);
-            }
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Dropout: Srivastava and others, "Dropout: a simple way to prevent neural networks from overfitting" (2014).
 
+use crate::math::kernels::Cpu;
 use crate::math::matrix::Matrix;
 use crate::math::rng::Rng;
 
@@ -17,17 +18,18 @@ pub struct Dropout {
 
 impl Dropout {
     /// Draws a new `mask`, 0 or 1 / (1 − p) for each of `numbers`, `batch × width`, and multiplies them by it.
-    pub fn forward(&mut self, numbers: &mut Matrix, mask: &mut Matrix) {
+    pub fn forward(&mut self, cpu: Cpu, numbers: &mut Matrix, mask: &mut Matrix) {
         mask.reshape(numbers.rows(), numbers.columns());
         // Draw all random numbers first, so that the selection compiles without branches.
         mask.iter_mut().for_each(|mask| *mask = self.rng.uniform() as f32);
         let scale = 1.0 / (1.0 - self.p);
-        mask.padded_mut().iter_mut().for_each(|mask| *mask = if *mask < self.p { 0.0 } else { scale });
-        multiply(numbers, mask);
+        let p = self.p;
+        mask.zip_map(cpu, [], |mask, []| if mask < p { 0.0 } else { scale });
+        apply_mask(cpu, numbers, mask);
     }
 }
 
 /// `numbers ← mask ⊙ numbers`: dropout once its mask is drawn, and also its way back, where ∂L/∂(mask ⊙ z) becomes ∂L/∂z.
-pub fn multiply(numbers: &mut Matrix, mask: &Matrix) {
-    numbers.padded_mut().iter_mut().zip(mask.padded()).for_each(|(number, mask)| *number *= mask);
+pub fn apply_mask(cpu: Cpu, numbers: &mut Matrix, mask: &Matrix) {
+    numbers.zip_map(cpu, [mask], |number, [mask]| number * mask);
 }

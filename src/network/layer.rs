@@ -2,18 +2,20 @@
 //!
 //! # Pixels
 //!
-//! A pixel p, 0 to 255, is normalised to x = (p − 127.5) / 255, from −½ to ½. That is p/255 − ½, and about 80 % of the pixels
-//! of a digit are background, p = 0. So a batch of images is kept as P = p/255, whose zeros the products can skip, and
-//! the −½ is applied to the result. With X = P − ½, and ΣW and ΣD for sums of rows,
+//! The first layer is given P = X + ½, whose zeros the products skip: see [`Batch`]. With ΣW and ΣD for sums of rows,
 //!
 //! ```text
 //! X·W + b = P·W + (b − ½·ΣW)    and    Xᵀ·D = Pᵀ·D − ½·ΣD
 //! ```
+//!
+//! A step W ← β·W + Xᵀ·D changes ΣW by little: ΣW ← β·ΣW + s·D, where s are the sums of X's rows. So ΣW is kept from step to
+//! step, and taken anew now and then, so that its rounding errors do not add up.
 
-use crate::data::Images;
-use crate::math::kernel::product::Product;
-use crate::math::kernel::{Kernel, Operation, Simd};
-use crate::math::matrix::{LINE_NUMBERS, MOVE, Matrix, matmul_transposed_b, sum_rows};
+use crate::data::batch::Batch;
+use crate::math::kernels::Cpu;
+use crate::math::kernels::pixels::{add_pixel_gradient, multiply_pixels};
+use crate::math::kernels::product::{Product, matmul, matmul_transposed_a, matmul_transposed_b};
+use crate::math::matrix::{Matrix, sum_rows};
 use crate::math::rng::Rng;
 
 /// Where weights and biases start.
@@ -46,40 +48,40 @@ impl Initialisation {
 /// What a layer is given: `batch × fan_in`.
 #[derive(Clone, Copy, Debug)]
 pub enum Input<'a> {
-    /// Images as [`gather`] leaves them: P, where X = P − ½.
-    Pixels(&'a Matrix),
+    /// Images, where X = P − ½, and the ΣW of the layer.
+    Pixels(&'a Batch, &'a Matrix),
     /// The activations of the layer before: X itself.
     Activations(&'a Matrix),
 }
 
-/// `pixels ←` P, the images of those numbers, one a row (`numbers × size`), each pixel as p/255.
-pub fn gather(
-    kernel: Kernel,
-    images: &Images,
-    numbers: impl ExactSizeIterator<Item = usize> + Clone + Sync,
-    pixels: &mut Matrix,
-) {
-    pixels.reshape(numbers.len(), images.size());
-    let kernel = kernel.for_work(MOVE * pixels.padded().len());
-    let (count, stride) = (numbers.len(), pixels.stride());
-    kernel.each_part(pixels.padded_mut(), count, 1, |rows, first| {
-        for (pixels, i) in rows.chunks_exact_mut(stride).zip(numbers.clone().skip(first)) {
-            kernel.run(Convert { image: images.image(i), pixels });
+/// ΣW of the first layer, kept from step to step.
+#[derive(Clone, Debug, Default)]
+pub struct ColumnSums {
+    /// ΣW: `1 × fan_out`.
+    sums: Matrix,
+    /// How many steps they can still be kept.
+    steps_left: usize,
+}
+
+impl ColumnSums {
+    /// Steps after which they are taken anew.
+    const STEPS: usize = 64;
+
+    /// ΣW of the layer with this `weight`, which only the steps told to [`ColumnSums::follow`] have changed since the last
+    /// call.
+    pub fn of(&mut self, weight: &Matrix) -> &Matrix {
+        if self.steps_left == 0 {
+            sum_rows(weight, &mut self.sums);
+            self.steps_left = ColumnSums::STEPS;
         }
-    });
-}
+        &self.sums
+    }
 
-struct Convert<'a> {
-    image: &'a [u8],
-    pixels: &'a mut [f32],
-}
-
-impl Operation for Convert<'_> {
-    type Output = ();
-    #[inline(always)]
-    fn run<S: Simd>(self) {
-        for (x, &p) in self.pixels.iter_mut().zip(self.image) {
-            *x = f32::from(p) * (1.0 / 255.0);
+    /// Follows the step `W ← (1 − decay)·W + Xᵀ·D`. With momentum the weights change otherwise, and ΣW is taken anew.
+    pub fn follow(&mut self, cpu: Cpu, batch: &Batch, d: &Matrix, step: Step) {
+        self.steps_left = if step.momentum > 0.0 { 0 } else { self.steps_left - 1 };
+        if self.steps_left > 0 {
+            matmul(cpu, &batch.sums, d, 1.0 - step.decay, &mut self.sums);
         }
     }
 }
@@ -122,21 +124,21 @@ impl Linear {
     }
 
     /// `output ← X·W + b`, `batch × fan_out`. `scratch` is overwritten.
-    pub fn forward(&self, kernel: Kernel, input: Input, output: &mut Matrix, scratch: &mut Matrix) {
-        let (x, skip_zeros) = match input {
+    pub fn forward(&self, cpu: Cpu, input: Input, output: &mut Matrix, scratch: &mut Matrix) {
+        scratch.reshape(1, self.bias.len());
+        let row = scratch.row_mut(0);
+        row.copy_from_slice(&self.bias);
+        match input {
             Input::Activations(x) => {
-                scratch.reshape(1, self.bias.len());
-                scratch.row_mut(0).copy_from_slice(&self.bias);
-                (x, false)
+                output.reshape(x.rows(), self.bias.len());
+                Product { row: Some(scratch), ..Product::new(x, &self.weight) }.write_to(cpu, output);
             }
-            Input::Pixels(p) => {
-                sum_rows(kernel, &self.weight, scratch);
-                scratch.row_mut(0).iter_mut().zip(&self.bias).for_each(|(sum, b)| *sum = b - 0.5 * *sum);
-                (p, true)
+            Input::Pixels(batch, column_sums) => {
+                row.iter_mut().zip(column_sums.row(0)).for_each(|(b, sum)| *b -= 0.5 * sum);
+                output.reshape(batch.pixels.rows(), self.bias.len());
+                multiply_pixels(cpu, batch, &self.weight, scratch, output);
             }
-        };
-        output.reshape(x.rows(), self.bias.len());
-        Product { skip_zeros, row: Some(scratch), ..Product::new(x, &self.weight) }.write_to(kernel, output);
+        }
     }
 
     /// From D = ∂L/∂Z, `batch × fan_out`, to `input_gradient ← D·Wᵀ` = ∂L/∂X, `batch × fan_in` (which nobody needs of
@@ -152,7 +154,7 @@ impl Linear {
     /// D becomes −lr·D, and `scratch` is overwritten.
     pub fn backward(
         &mut self,
-        kernel: Kernel,
+        cpu: Cpu,
         input: Input,
         gradient: &mut Matrix,
         input_gradient: &mut Matrix,
@@ -163,16 +165,16 @@ impl Linear {
         // compute a hundred times as slowly: saturated units would bring training to a crawl.
         let flush = |d: f32| if d.abs() < 1e-24 { 0.0 } else { d };
         if let Input::Activations(_) = input {
-            replace(kernel, gradient, flush);
-            matmul_transposed_b(kernel, gradient, &self.weight, input_gradient, scratch);
+            gradient.zip_map(cpu, [], |d, []| flush(d));
+            matmul_transposed_b(cpu, gradient, &self.weight, input_gradient, scratch);
         }
-        replace(kernel, gradient, |d| -step.learning_rate * flush(d));
+        gradient.zip_map(cpu, [], |d, []| -step.learning_rate * flush(d));
         let [sum, _] = scratch;
-        sum_rows(kernel, gradient, sum);
+        sum_rows(gradient, sum);
         match velocity {
-            None => self.add(kernel, input, gradient, sum, 1.0 - step.decay, 1.0),
+            None => self.add(cpu, input, gradient, sum, 1.0 - step.decay, 1.0),
             Some(velocity) => {
-                velocity.add(kernel, input, gradient, sum, step.momentum, step.momentum);
+                velocity.add(cpu, input, gradient, sum, step.momentum, step.momentum);
                 for (w, v) in self.weight.padded_mut().iter_mut().zip(velocity.weight.padded_mut()) {
                     *v -= step.decay * *w;
                     *w += *v;
@@ -183,32 +185,14 @@ impl Linear {
     }
 
     /// `W ← β·W + Xᵀ·D` and `b ← γ·b + ΣD`, where `sum` is ΣD and is overwritten.
-    fn add(&mut self, kernel: Kernel, input: Input, d: &Matrix, sum: &mut Matrix, beta: f32, gamma: f32) {
+    fn add(&mut self, cpu: Cpu, input: Input, d: &Matrix, sum: &mut Matrix, beta: f32, gamma: f32) {
         self.bias.iter_mut().zip(sum.row(0)).for_each(|(b, sum)| *b = gamma * *b + sum);
-        let (x, skip_zeros, row) = match input {
-            Input::Activations(x) => (x, false, None),
-            Input::Pixels(p) => {
+        match input {
+            Input::Activations(x) => matmul_transposed_a(cpu, x, d, beta, &mut self.weight),
+            Input::Pixels(batch, _) => {
                 sum.row_mut(0).iter_mut().for_each(|sum| *sum *= -0.5);
-                (p, true, Some(&*sum))
+                add_pixel_gradient(cpu, batch, d, beta, sum, &mut self.weight);
             }
-        };
-        Product { transpose_a: true, skip_zeros, beta, row, ..Product::new(x, d) }.write_to(kernel, &mut self.weight);
-    }
-}
-
-/// Replaces each number by what the function makes of it.
-fn replace(kernel: Kernel, numbers: &mut Matrix, f: impl Fn(f32) -> f32 + Sync) {
-    let count = numbers.padded().len();
-    let kernel = kernel.for_work(MOVE * count);
-    kernel.each_part(numbers.padded_mut(), count, LINE_NUMBERS, |part, _| kernel.run(Replace(part, &f)));
-}
-
-struct Replace<'a, F>(&'a mut [f32], &'a F);
-
-impl<F: Fn(f32) -> f32> Operation for Replace<'_, F> {
-    type Output = ();
-    #[inline(always)]
-    fn run<S: Simd>(self) {
-        self.0.iter_mut().for_each(|x| *x = (self.1)(*x));
+        }
     }
 }

@@ -17,7 +17,7 @@ use std::ops::Range;
 use std::path::Path;
 
 use crate::error::{Error, Result};
-use crate::math::kernel::Kernel;
+use crate::math::kernels::Cpu;
 use crate::math::matrix::{Matrix, transpose};
 use crate::network::Network;
 use crate::network::activation::Activation;
@@ -63,7 +63,7 @@ pub fn encode(network: &Network, image_size: (usize, usize), metadata: &[(String
     };
     let mut transposed = Matrix::default();
     for (l, Linear { weight, bias }) in network.layers.iter().enumerate() {
-        transpose(network.kernel, weight, &mut transposed);
+        transpose(network.cpu, weight, &mut transposed);
         add(format!("{}.weight", 2 * l), &[weight.columns(), weight.rows()], &transposed.to_vec());
         add(format!("{}.bias", 2 * l), &[bias.len()], bias);
     }
@@ -77,11 +77,11 @@ pub fn encode(network: &Network, image_size: (usize, usize), metadata: &[(String
 ///
 /// # Errors
 /// As [`decode`], and what the disk says.
-pub fn read(path: &Path, kernel: Kernel, activation: Option<Activation>) -> Result<Model> {
+pub fn read(path: &Path, cpu: Cpu, activation: Option<Activation>) -> Result<Model> {
     if path.is_dir() {
         return Err(Error::new(path.display(), "a folder", "a weights file", "name the file itself"));
     }
-    decode(path, File::open(path).map_err(|error| Error::reading(path, &error))?, kernel, activation)
+    decode(path, File::open(path).map_err(|error| Error::reading(path, &error))?, cpu, activation)
 }
 
 /// Reads a weights file, said to be at `path`, from `input`. Memory follows what `input` holds, not what it promises: at
@@ -91,11 +91,11 @@ pub fn read(path: &Path, kernel: Kernel, activation: Option<Activation>) -> Resu
 /// Whatever is not a sound safetensors file with the layers described above, each with at least one finite number, the last
 /// with 2 to 256 classes. Metadata may be missing, but `rows`, `columns` and `activation` must be right where they are
 /// there. With hidden layers, the file or the argument must name the activation, and both the same.
-pub fn decode(path: &Path, mut input: impl Read, kernel: Kernel, activation: Option<Activation>) -> Result<Model> {
+pub fn decode(path: &Path, mut input: impl Read, cpu: Cpu, activation: Option<Activation>) -> Result<Model> {
     let header = read_header(path, &mut input)?;
     let (metadata, tensors) = parse_header(path, &header)?;
     let numbers = read_numbers(path, &mut input, &tensors)?;
-    let layers = layers(path, tensors, &numbers, kernel)?;
+    let layers = layers(path, tensors, &numbers, cpu)?;
     let image_size = image_size(path, &metadata, layers[0].weight.rows())?;
     let activation = match self::activation(path, &metadata, activation)? {
         None if layers.len() > 1 => {
@@ -104,7 +104,7 @@ pub fn decode(path: &Path, mut input: impl Read, kernel: Kernel, activation: Opt
         }
         activation => activation.unwrap_or(Activation::Sigmoid), // of no hidden layer
     };
-    Ok(Model { network: Network { layers, activation, kernel }, image_size, metadata })
+    Ok(Model { network: Network { layers, activation, cpu }, image_size, metadata })
 }
 
 /// What the header says of each tensor: its shape, and where its bytes are, counted from the header's end.
@@ -192,7 +192,7 @@ fn read_numbers(path: &Path, input: &mut impl Read, tensors: &Tensors) -> Result
 }
 
 /// The layers, whose weights and biases must be all there is and fit together.
-fn layers(path: &Path, mut tensors: Tensors, numbers: &[u8], kernel: Kernel) -> Result<Vec<Linear>> {
+fn layers(path: &Path, mut tensors: Tensors, numbers: &[u8], cpu: Cpu) -> Result<Vec<Linear>> {
     let mut layers: Vec<Linear> = Vec::new();
     while layers.is_empty() || !tensors.is_empty() {
         let l = 2 * layers.len();
@@ -221,7 +221,7 @@ fn layers(path: &Path, mut tensors: Tensors, numbers: &[u8], kernel: Kernel) -> 
         let fan_in = before.map_or("fan_in".into(), |units| units.to_string());
         ensure(path, fits, found, format!("[fan_out, {fan_in}] and [fan_out], each at least 1"), RIGHT_FILE)?;
         let mut weight = Matrix::default();
-        transpose(kernel, &Matrix::from_rows(shape[0], shape[1], &weights), &mut weight);
+        transpose(cpu, &Matrix::from_rows(shape[0], shape[1], &weights), &mut weight);
         layers.push(Linear { weight, bias });
     }
     let classes = layers[layers.len() - 1].bias.len();

@@ -8,9 +8,10 @@ use std::process::Output;
 use std::sync::LazyLock;
 
 use mnist_mlp::config::Config;
+use mnist_mlp::data::batch::Batch;
 use mnist_mlp::data::{Data, Dataset, Images};
 use mnist_mlp::error::Result;
-use mnist_mlp::math::kernel::Kernel;
+use mnist_mlp::math::kernels::Cpu;
 use mnist_mlp::math::matrix::Matrix;
 use mnist_mlp::network::Network;
 use mnist_mlp::training::schedule::Schedule;
@@ -117,9 +118,9 @@ pub fn network_bits(network: &Network) -> Vec<u32> {
     bits(&parameters(network))
 }
 
-/// The kernels that round a multiply-add once, which all give the same bits.
-pub fn fused_kernels() -> Vec<Kernel> {
-    Kernel::supported().into_iter().filter(|kernel| kernel.is_fused()).collect()
+/// The instruction sets that round a multiply-add once, which all give the same bits.
+pub fn fused_cpus() -> Vec<Cpu> {
+    Cpu::supported().into_iter().filter(|cpu| cpu.is_fused()).collect()
 }
 
 /// The mean, and its standard error if each value has this `variance`.
@@ -171,8 +172,22 @@ pub fn pictures(count: usize, rows: usize, columns: usize, classes: usize) -> Da
 }
 
 /// Trains a network through all epochs, unwatched.
-pub fn train(config: &Config, data: &Data, kernel: Kernel) -> Result<Trained> {
-    training::train(Trainer::new(config, &data.train, kernel)?, &data.test, &mut |_| Ok(()))
+pub fn train(config: &Config, data: &Data, cpu: Cpu) -> Result<Trained> {
+    training::train(Trainer::new(config, &data.train, cpu)?, &data.test, &mut |_| Ok(()))
+}
+
+/// All of these images as a batch.
+pub fn batch(cpu: Cpu, images: &Images) -> Batch {
+    let mut batch = Batch::default();
+    batch.load(cpu, images, 0..images.count());
+    batch
+}
+
+/// Images of one row: noise, in which about this share of the pixels is background.
+pub fn noise(count: usize, size: usize, background: f32, seed: u64) -> Images {
+    let mut number = numbers(seed);
+    let mut pixel = || if (number() + 1.0) / 2.0 < background { 0 } else { (number() * 127.0 + 128.5) as u8 };
+    Images { rows: 1, columns: size, pixels: (0..count * size).map(|_| pixel()).collect() }
 }
 
 /// A training run of a small network.

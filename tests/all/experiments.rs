@@ -14,7 +14,7 @@ use mnist_mlp::data::deformation::Deformation;
 use mnist_mlp::experiments::runs::{self, Run};
 use mnist_mlp::experiments::statistics::Spread;
 use mnist_mlp::experiments::{self, Experiment, SEEDS, sweep, tables};
-use mnist_mlp::math::kernel::Kernel;
+use mnist_mlp::math::kernels::Cpu;
 use mnist_mlp::output::progress::Console;
 use mnist_mlp::training::Trainer;
 
@@ -175,7 +175,7 @@ fn one_thread() {
     let threads = || fs::read_dir("/proc/self/task").unwrap().count();
     let config = Config { deformation: Some(Deformation::default()), epochs: 3, ..small_config() };
     let (set, before) = (pictures(2000, 28, 28, 10), threads());
-    let mut trainer = Trainer::new(&config, &set, Kernel::best()).unwrap();
+    let mut trainer = Trainer::new(&config, &set, Cpu::best()).unwrap();
     let mut most = 0;
     let progress = |_| {
         most = most.max(threads());

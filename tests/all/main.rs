@@ -17,11 +17,14 @@ mod data {
 }
 mod math {
     mod matmul;
+    mod pixels;
     mod random;
+    mod threads;
 }
 mod network {
     mod activation;
     mod gradients;
+    mod step;
 }
 mod training {
     mod held_out;

@@ -8,7 +8,7 @@ use std::process::{Command, Output, Stdio};
 use crate::common::{Folder, assert_refused, idx_bytes, pictures, small_config};
 use mnist_mlp::config::Config;
 use mnist_mlp::data::Data;
-use mnist_mlp::math::kernel::Kernel;
+use mnist_mlp::math::kernels::Cpu;
 use mnist_mlp::math::matrix::Matrix;
 use mnist_mlp::network::Network;
 use mnist_mlp::network::activation::Activation;
@@ -49,7 +49,7 @@ fn command(folder: &Path, arguments: &[impl AsRef<OsStr>]) -> Command {
 fn network(size: f32) -> Network {
     let weight: Vec<f32> = (0..9).map(|i| if i % 4 == 0 { size } else { 0.0 }).collect();
     let layer = Linear { weight: Matrix::from_rows(3, 3, &weight), bias: vec![0.0; 3] };
-    Network { layers: vec![layer], activation: Activation::Sigmoid, kernel: Kernel::best() }
+    Network { layers: vec![layer], activation: Activation::Sigmoid, cpu: Cpu::best() }
 }
 
 #[track_caller]
@@ -145,6 +145,8 @@ fn a_model_alone_is_tested_on_the_images_of_its_own_run() {
         let words: Vec<String> = String::from_utf8(output).unwrap().split_whitespace().map(Into::into).collect();
         assert_eq!(words[2], config.class_names[words[1].parse::<usize>().unwrap()]);
     }
+    fs::rename(folder.0.join("raw_data"), folder.0.join("elsewhere")).unwrap();
+    folder.refuses(&["run/model.safetensors"], &["run/model.safetensors: found trained on ", "or name the images"]);
 }
 
 // ---- What it refuses ---------------------------------------------------------------------------------------------

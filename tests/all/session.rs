@@ -18,7 +18,7 @@ use mnist_mlp::data::deformation::Deformation;
 use mnist_mlp::data::{Data, Dataset, Images};
 use mnist_mlp::error::{Error, Result};
 use mnist_mlp::experiments::statistics::Spread;
-use mnist_mlp::math::kernel::Kernel;
+use mnist_mlp::math::kernels::Cpu;
 use mnist_mlp::math::matrix::Matrix;
 use mnist_mlp::network::activation::Activation;
 use mnist_mlp::network::layer::Initialisation;
@@ -179,8 +179,7 @@ fn several_seeds_are_trained_and_compared() {
     let spread: Spread = of_seeds.iter().map(tested).collect();
     assert!(text.contains(&format!("\nmean final test accuracy {spread} (3 seeds)\n")), "{spread}: {text}");
 
-    let model =
-        |config: &Config| weights::read(&config.output.join("model.safetensors"), Kernel::best(), None).unwrap();
+    let model = |config: &Config| weights::read(&config.output.join("model.safetensors"), Cpu::best(), None).unwrap();
     assert_eq!(network_bits(&model(&one).network), network_bits(&model(&several).network));
     assert!(model(&several).metadata["mean_final_test_accuracy"].ends_with("(3 seeds)"));
     let curves = fs::read_to_string(several.output.join("curves.svg")).unwrap();
@@ -198,12 +197,12 @@ fn training_goes_on_from_initial_weights() {
     let path = folder.0.join("runs/latest/model.safetensors");
     let second = |config: &Config| Config { initial_weights: Some(path.clone()), ..config.clone() };
     let data = Data::load(&first.data, 10).unwrap();
-    let network = Trainer::new(&second(&first), &data.train, Kernel::best()).unwrap().network;
-    let read = weights::read(&path, Kernel::best(), None).unwrap().network;
+    let network = Trainer::new(&second(&first), &data.train, Cpu::best()).unwrap().network;
+    let read = weights::read(&path, Cpu::best(), None).unwrap().network;
     assert_eq!(network_bits(&network), network_bits(&read));
     assert_eq!(run(&second(&first), ENDLESS, false).0, Ok(()), "its own folder's");
 
-    let new = |config: Config| Trainer::new(&config, &data.train, Kernel::best()).map(|_| ());
+    let new = |config: Config| Trainer::new(&config, &data.train, Cpu::best()).map(|_| ());
     let other = Config { hidden_layers: vec![9, 8], ..second(&first) };
     let parts = ["initial_weights in get_config: found a network 15-9-7-10 in ", "expected 15-9-8-10", "src/main.rs"];
     assert_error(new(other), &parts);
@@ -279,15 +278,20 @@ fn a_run_that_has_not_ended_leaves_files_that_say_so() {
     let (folder, data) =
         (Folder::new("unfinished"), Data { train: pictures(40, 3, 5, 10), test: pictures(20, 3, 5, 10) });
     let config = Config { output: folder.0.clone(), ..small_config() };
-    let trained = train(&config, &data, Kernel::best()).unwrap();
+    let trained = train(&config, &data, Cpu::best()).unwrap();
     let of_many = Config { epochs: 67, ..config };
     session::save_unfinished(&of_many, &data, &trained.network, &trained.history).unwrap();
     let read = |name| fs::read_to_string(folder.0.join(name)).unwrap();
     assert!(read("history.csv").lines().last().unwrap().starts_with("2,67,"));
     assert!(read("curves.svg").contains("stopped after 2 of 67 epochs"));
-    let model = weights::read(&folder.0.join("model.safetensors"), Kernel::best(), None).unwrap();
+    let model = weights::read(&folder.0.join("model.safetensors"), Cpu::best(), None).unwrap();
     assert_eq!(model.metadata["unfinished"], "2 of 67 epochs");
     assert_eq!((network_bits(&model.network), files(&folder.0).len()), (network_bits(&trained.network), 3));
+
+    let of_seeds = Config { seeds: 5, epochs: 2, ..of_many };
+    session::save_unfinished(&of_seeds, &data, &trained.network, &trained.history).unwrap();
+    let model = weights::read(&folder.0.join("model.safetensors"), Cpu::best(), None).unwrap();
+    assert_eq!(model.metadata["unfinished"], "one of 5 seeds");
 }
 
 /// Neither a run that fails nor one that is killed, whose half-written files lie there, leaves an earlier
@@ -556,7 +560,7 @@ fn every_field_of_the_configuration_is_checked() {
         // Whoever is given it, before any work.
         let parts = [&format!("{field} in get_config: found {found}")[..], "src/main.rs"];
         assert_error(config.validate(), &parts);
-        assert_error(Trainer::new(&config, &pictures(100, 3, 5, 2), Kernel::best()), &parts);
+        assert_error(Trainer::new(&config, &pictures(100, 3, 5, 2), Cpu::best()), &parts);
         assert_error(run(&config, ENDLESS, false).0, &parts);
     }
 }
@@ -630,8 +634,7 @@ fn what_makes_sense_is_accepted() {
 #[test]
 fn sets_and_images_that_do_not_fit_are_told() {
     let (set, config) = (pictures(20, 3, 5, 10), small_config());
-    let new =
-        |set: &Dataset| Trainer::new(&Config { batch_size: 5, ..config.clone() }, set, Kernel::best()).map(|_| ());
+    let new = |set: &Dataset| Trainer::new(&Config { batch_size: 5, ..config.clone() }, set, Cpu::best()).map(|_| ());
     let with = |labels: &[u8], pixels: usize| Dataset {
         images: Images { pixels: vec![0; pixels], ..set.images },
         labels: labels.to_vec(),
@@ -642,11 +645,11 @@ fn sets_and_images_that_do_not_fit_are_told() {
     assert_error(new(&with(&[1; 20], 299)), &["found 299 pixels and 20 labels", fits]);
     assert_error(new(&with(&[], 0)), &["found 0 pixels and 0 labels", "at least one"]);
     assert_error(new(&with(&[1, 9, 10], 45)), &["found label 10 at image 2", "labels below 10"]);
-    let train = |test: Dataset| train(&config, &Data { train: set.clone(), test }, Kernel::best()).map(|_| ());
+    let train = |test: Dataset| train(&config, &Data { train: set.clone(), test }, Cpu::best()).map(|_| ());
     assert_error(train(with(&[1; 2], 31)), &["the test set: found 31 pixels and 2 labels"]);
     let parts = ["the test set: found images of 2 × 7 pixels; expected images of 3 × 5 pixels"];
     assert_error(train(pictures(20, 2, 7, 10)), &parts);
-    let network = Trainer::new(&config, &set, Kernel::best()).unwrap().network;
+    let network = Trainer::new(&config, &set, Cpu::best()).unwrap().network;
     let panic = std::panic::catch_unwind(|| network.predict(&pictures(4, 14, 14, 2).images)).unwrap_err();
     assert_eq!(panic.downcast_ref::<String>().unwrap(), "images of 196 pixels, and a network that takes 15");
     let panic = std::panic::catch_unwind(|| confusion(&Matrix::zeros(2, 2), &[0, 9])).unwrap_err();
@@ -658,7 +661,7 @@ fn sets_and_images_that_do_not_fit_are_told() {
 #[test]
 fn what_only_the_data_show_is_checked_before_the_first_batch() {
     let set = pictures(100, 3, 5, 10);
-    let new = |config: &Config| Trainer::new(config, &set, Kernel::best()).map(|_| ());
+    let new = |config: &Config| Trainer::new(config, &set, Cpu::best()).map(|_| ());
     assert_eq!(new(&Config { batch_size: 100, ..small_config() }), Ok(()));
     assert_error(new(&Config { batch_size: 101, ..small_config() }), &["batch_size", "found 101;", "at most 100"]);
     let wide = Config { hidden_layers: vec![1 << 20, 1, 1 << 20], batch_size: 100, ..small_config() };
@@ -678,7 +681,7 @@ fn assert_diverges(config: Config, set: &Dataset, epoch: usize, field: &str) {
     let data = Data { train: set.clone(), test: set.clone() };
     let value = if field == "learning_rate" { config.learning_rate } else { config.weight_decay };
     let found = format!("training, epoch {epoch}: found weights that have grown without bounds (mean loss ");
-    assert_error(train(&config, &data, Kernel::best()), &[&found, &format!("lower {field}; {value:?} is")]);
+    assert_error(train(&config, &data, Cpu::best()), &[&found, &format!("lower {field}; {value:?} is")]);
 }
 
 #[test]
@@ -711,7 +714,7 @@ fn infinite_weights_are_no_result_even_where_the_probabilities_are_finite() {
         ..plain_config()
     };
     let suits = |&seed: &u64| {
-        let network = Trainer::new(&config(seed), &white, Kernel::best()).unwrap().network;
+        let network = Trainer::new(&config(seed), &white, Cpu::best()).unwrap().network;
         let [first, second] = [0, 1].map(|l| network.layers[l].weight.row(0)[0]);
         (-1.0..0.0).contains(&first) && second.abs() > 1.2
     };
@@ -734,5 +737,5 @@ fn finite_weights_whose_probabilities_overflow_are_no_result() {
     };
     assert_diverges(of_rate(1.6e38), &white, 1, "learning_rate");
     let data = Data { train: white.clone(), test: white };
-    assert!(train(&of_rate(1e37), &data, Kernel::best()).unwrap().network.is_finite());
+    assert!(train(&of_rate(1e37), &data, Cpu::best()).unwrap().network.is_finite());
 }

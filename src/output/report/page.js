@@ -75,7 +75,7 @@ async function compare(compared, { pixels, probabilities }, refuse) {
     difference = Math.max(difference, ...got.map((value, label) => Math.abs(value - expected[label])));
   }
   if (compared !== network) return difference; // another has been opened meanwhile
-  const images = `On ${probabilities.length} test images its probabilities`;
+  const images = `On ${probabilities.length} ${data.tested_on} images its probabilities`;
   if (difference <= 1e-3) {
     document.getElementById("agreement").textContent = "This page computes the network by itself. " +
       `${images} are those of the training program to within ${difference.toExponential(0)}.`;
@@ -232,14 +232,15 @@ function unreadable({ name, type }) {
   return type.startsWith("image/") ? "That picture can't be read." : "That is not a picture.";
 }
 
-// ---- Test images: for each class the first that was taken for it; below, the mistakes.
+// ---- Test or held-out images: for each class the first that was taken for it; below, the mistakes.
 
 function fillSamples({ pixels, probabilities }) {
+  document.getElementById("samples-label").textContent = `Or take a ${data.tested_on} image`;
   const [all, size, answers] = [bytesOf(pixels), rows * columns, probabilities.map(argmax)];
   const firsts = [...names.keys()].map((label) => answers.indexOf(label)).filter((index) => index >= 0);
   for (const index of firsts.slice(0, 10)) {
     const image = all.subarray(index * size, (index + 1) * size);
-    const name = `Test image ${index}, read as ${names[answers[index]]}`;
+    const name = `${testImage(index)}, read as ${names[answers[index]]}`;
     document.getElementById("samples").append(imageButton(image, name));
   }
 }

@@ -84,14 +84,19 @@ function fillConfusion(confusion) {
   const [all, wrong] = [total(confusion.map(total)), total([...names.keys()].map(wrongOf))];
   document.getElementById("confusion-note").textContent =
     `A row is the true ${digits ? "digit" : "class"}, a column the network's answer. ` +
-    `${wrong.toLocaleString("en")} of ${all.toLocaleString("en")} answers on test images are wrong.` +
+    `${wrong.toLocaleString("en")} of ${all.toLocaleString("en")} answers on ${data.tested_on} images are wrong.` +
     (classes > mostClasses ? ` The ${mostClasses} of ${classes} classes with the most wrong answers are shown.` : "");
+}
+
+// "Test image 7", or "Held-out image 7".
+function testImage(index) {
+  return `${data.tested_on[0].toUpperCase()}${data.tested_on.slice(1)} image ${index}`;
 }
 
 function fillMistakes(mistakes) {
   if (!mistakes.length) document.getElementById("mistakes").append(make("p", {}, "It made none."));
   for (const { index, truth, prediction, probability, pixels } of mistakes) {
-    const name = `Test image ${index}, ${names[truth]} taken for ${names[prediction]}`;
+    const name = `${testImage(index)}, ${names[truth]} taken for ${names[prediction]}`;
     const caption = make("figcaption", {}, make("b", {}, names[truth]), " taken for ", make("b", {}, names[prediction]),
       make("small", {}, percent(probability)));
     document.getElementById("mistakes").append(make("figure", {}, imageButton(bytesOf(pixels), name), caption));

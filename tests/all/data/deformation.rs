@@ -4,7 +4,7 @@ use std::thread;
 
 use crate::common::{MNIST, SIGMAS, assert_mean, pictures};
 use mnist_mlp::data::deformation::{Deformation, Deformer};
-use mnist_mlp::math::kernel::Kernel;
+use mnist_mlp::math::kernels::Cpu;
 use mnist_mlp::math::rng::{Purpose, Rng};
 
 const NONE: Deformation =
@@ -13,7 +13,7 @@ const STRONG: Deformation =
     Deformation { rotation: 30.0, scale: 0.3, shear: 0.3, shift: 3.0, elastic: 2.0, smoothness: 3.0 };
 
 fn deformer(deformation: Deformation, rows: usize, columns: usize) -> Deformer {
-    Deformer::new(deformation, 1, Kernel::best(), rows, columns).unwrap()
+    Deformer::new(deformation, 1, Cpu::best(), rows, columns).unwrap()
 }
 
 // ---- Images ------------------------------------------------------------------------------------------------------
@@ -102,8 +102,8 @@ fn examples_are_the_images_and_what_training_makes_of_them() {
 #[test]
 fn bits_depend_on_seed_epoch_and_number_alone() {
     let images = &MNIST.train.images;
-    let deform = |seed, kernel, epoch, numbers: &[usize]| {
-        let mut deformer = Deformer::new(STRONG, seed, kernel, 28, 28).unwrap();
+    let deform = |seed, cpu, epoch, numbers: &[usize]| {
+        let mut deformer = Deformer::new(STRONG, seed, cpu, 28, 28).unwrap();
         let deform = |&number: &usize| {
             let mut deformed = vec![0; 784];
             deformer.deform(epoch, number, images.image(number % 10), &mut deformed);
@@ -112,20 +112,20 @@ fn bits_depend_on_seed_epoch_and_number_alone() {
         numbers.iter().map(deform).collect::<Vec<_>>()
     };
     let numbers: Vec<usize> = (0..100).collect();
-    let alone = deform(1, Kernel::best(), 2, &numbers);
-    for kernel in Kernel::supported() {
-        assert!(deform(1, kernel, 2, &numbers) == alone, "{kernel}");
+    let alone = deform(1, Cpu::best(), 2, &numbers);
+    for cpu in Cpu::supported() {
+        assert!(deform(1, cpu, 2, &numbers) == alone, "{cpu}");
     }
     let threads: Vec<_> = thread::scope(|scope| {
-        let spawn = |part| scope.spawn(move || deform(1, Kernel::best(), 2, part));
+        let spawn = |part| scope.spawn(move || deform(1, Cpu::best(), 2, part));
         let threads: Vec<_> = numbers.chunks(30).rev().map(spawn).collect();
         threads.into_iter().rev().map(|thread| thread.join().unwrap()).collect()
     });
     assert!(threads.concat() == alone);
     let others = [
-        deform(2, Kernel::best(), 2, &numbers),
-        deform(1, Kernel::best(), 3, &numbers),
-        deform(1, Kernel::best(), 2, &(10..110).collect::<Vec<_>>()),
+        deform(2, Cpu::best(), 2, &numbers),
+        deform(1, Cpu::best(), 3, &numbers),
+        deform(1, Cpu::best(), 2, &(10..110).collect::<Vec<_>>()),
     ];
     for other in others {
         assert!(alone.iter().zip(other).all(|(a, b)| a.0 != b.0));
@@ -269,13 +269,13 @@ fn bad_strengths_are_refused() {
         (Deformation { smoothness: 0.0, ..NONE }, "smoothness: 0.0; expected from 1 to 100 pixels"),
     ];
     for (deformation, message) in cases {
-        let error = Deformer::new(deformation, 1, Kernel::best(), 28, 28).err().unwrap().to_string();
+        let error = Deformer::new(deformation, 1, Cpu::best(), 28, 28).err().unwrap().to_string();
         assert!(error.starts_with(&format!("deformation in get_config: found {message}")), "{error}");
         assert!(error.ends_with("change that line in src/main.rs, or set deformation to None"), "{error}");
     }
     STRONG.validate().unwrap();
     for (rows, columns) in [(1, 65_537), (65_537, 1)] {
-        let error = Deformer::new(NONE, 1, Kernel::best(), rows, columns).err().unwrap().to_string();
+        let error = Deformer::new(NONE, 1, Cpu::best(), rows, columns).err().unwrap().to_string();
         assert!(
             error.contains(&format!("found images of {rows} × {columns} pixels; expected at most 65536")),
             "{error}"

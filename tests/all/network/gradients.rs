@@ -9,12 +9,13 @@
 //! softmax is no larger than 1/2. So an element may be off by ROUNDINGS·u = 1.5·10⁻⁵ at the very worst, while the
 //! gradients are of the size 0.01 to 1.
 
-use crate::common::{U, bits, numbers, parameters, random_matrix};
-use mnist_mlp::math::kernel::Kernel;
-use mnist_mlp::math::matrix::Matrix;
+use crate::common::{self, U, batch, bits, noise, numbers, parameters, random_matrix};
+use mnist_mlp::data::Images;
+use mnist_mlp::math::kernels::Cpu;
+use mnist_mlp::math::matrix::{Matrix, sum_rows};
 use mnist_mlp::math::rng::{Purpose, Rng};
 use mnist_mlp::network::Network;
-use mnist_mlp::network::activation::{Activation, Softmax};
+use mnist_mlp::network::activation::{Activation, softmax};
 use mnist_mlp::network::dropout::Dropout;
 use mnist_mlp::network::layer::{Initialisation, Input, Linear, Step};
 use mnist_mlp::network::loss::Loss;
@@ -114,13 +115,6 @@ impl Objective<'_> {
     }
 }
 
-/// P in [0, 1.5), every second number a background of 0, so that X = P − ½ reaches 1: large enough to matter.
-fn random_pixels(rows: usize, columns: usize, seed: u64) -> Matrix {
-    let mut pixels = random_matrix(rows, columns, seed);
-    pixels.iter_mut().for_each(|x| *x = 1.5 * x.max(0.0));
-    pixels
-}
-
 fn shifted(pixels: &[f32]) -> Vec<f64> {
     pixels.iter().map(|&p| f64::from(p) - 0.5).collect()
 }
@@ -130,9 +124,9 @@ fn shifted(pixels: &[f32]) -> Vec<f64> {
 const WIDTHS: [usize; 4] = [6, 5, 4, 3];
 
 /// A network whose weights are large enough that every path through it matters.
-fn network(kernel: Kernel, activation: Activation) -> Network {
+fn network(cpu: Cpu, activation: Activation) -> Network {
     let mut rng = Rng::new(1, Purpose::Initialisation);
-    let mut network = Network::new(&WIDTHS, activation, Initialisation::Zero, &mut rng, kernel);
+    let mut network = Network::new(&WIDTHS, activation, Initialisation::Zero, &mut rng, cpu);
     let mut number = numbers(1);
     for layer in &mut network.layers {
         layer.weight.iter_mut().chain(&mut layer.bias).for_each(|w| *w = number());
@@ -143,7 +137,7 @@ fn network(kernel: Kernel, activation: Activation) -> Network {
 /// The weights that `steps` leave, each on the same batch.
 fn after(
     network: &Network,
-    (pixels, labels): (&Matrix, &[u8]),
+    (images, labels): (&Images, &[u8]),
     loss: Loss,
     mut dropout: Option<&mut Dropout>,
     steps: &[Step],
@@ -152,7 +146,7 @@ fn after(
     let zeros = |pair: &[usize]| Linear::zeros(pair[0], pair[1]);
     let mut velocities: Vec<Linear> = WIDTHS.windows(2).filter(|_| steps[0].momentum > 0.0).map(zeros).collect();
     for &step in steps {
-        buffers.pixels = pixels.clone();
+        buffers.batch.load(network.cpu, images, 0..images.count());
         after.train(&mut buffers, labels, loss, dropout.as_deref_mut(), step, &mut velocities);
     }
     parameters(&after)
@@ -166,7 +160,7 @@ fn masks(mut dropout: Dropout, batch: usize) -> Vec<Matrix> {
     let hidden = WIDTHS[1..WIDTHS.len() - 1].iter();
     let mask = |&width: &usize| {
         let mut mask = Matrix::default();
-        dropout.forward(&mut Matrix::zeros(batch, width), &mut mask);
+        dropout.forward(Cpu::best(), &mut Matrix::zeros(batch, width), &mut mask);
         mask
     };
     hidden.map(mask).collect()
@@ -175,9 +169,10 @@ fn masks(mut dropout: Dropout, batch: usize) -> Vec<Matrix> {
 /// Both losses and all activations, with and without decay, without dropout and with it on either side of the activation.
 #[test]
 fn a_step_of_the_whole_network_goes_down_the_objective() {
-    let (pixels, labels) = (random_pixels(5, WIDTHS[0], 2), [0, 2, 1, 1, 2]);
-    for (kernel, activation) in Kernel::supported().into_iter().flat_map(|k| Activation::ALL.map(|a| (k, a))) {
-        let network = network(kernel, activation);
+    let (images, labels) = (noise(5, WIDTHS[0], 0.5, 2), [0, 2, 1, 1, 2]);
+    let pixels = batch(Cpu::best(), &images).pixels().clone();
+    for (cpu, activation) in Cpu::supported().into_iter().flat_map(|k| Activation::ALL.map(|a| (k, a))) {
+        let network = network(cpu, activation);
         for (loss, decay) in LOSSES.into_iter().flat_map(|loss| [(loss, 0.0), (loss, 0.0625)]) {
             for (p, after_activation) in [(0.0, false), (0.25, false), (0.25, true)] {
                 let mut dropout = Dropout { p, after_activation, rng: Rng::new(7, Purpose::Dropout) };
@@ -188,11 +183,10 @@ fn a_step_of_the_whole_network_goes_down_the_objective() {
                 let expected = differences(&widen(&parameters(&network)), |x| objective.value(x));
                 assert!(expected.iter().filter(|g| g.abs() > 0.001).count() > expected.len() / 3, "{expected:?}");
                 let (dropout, step) = ((p > 0.0).then_some(&mut dropout), Step { decay, ..STEP });
-                let after = after(&network, (pixels, labels), loss, dropout, &[step]);
+                let after = after(&network, (&images, labels), loss, dropout, &[step]);
                 let pairs = parameters(&network).into_iter().zip(after);
                 let found: Vec<f32> = pairs.map(|(before, after)| (before - after) / step.learning_rate).collect();
-                let what =
-                    format!("{kernel}, {activation:?}, {loss:?}, decay {decay}, dropout {p}, {after_activation}");
+                let what = format!("{cpu}, {activation:?}, {loss:?}, decay {decay}, dropout {p}, {after_activation}");
                 assert_near(&what, &found, &expected);
             }
         }
@@ -202,11 +196,12 @@ fn a_step_of_the_whole_network_goes_down_the_objective() {
 /// The second step is down the objective where the first has led, and μ times the first again.
 #[test]
 fn momentum_takes_a_share_of_the_last_step_again() {
-    let (pixels, labels) = (random_pixels(5, WIDTHS[0], 2), [0, 2, 1, 1, 2]);
+    let (images, labels) = (noise(5, WIDTHS[0], 0.5, 2), [0, 2, 1, 1, 2]);
+    let pixels = batch(Cpu::best(), &images).pixels().clone();
     let step = Step { learning_rate: 0.125, decay: 0.25, momentum: 0.75 };
-    for kernel in Kernel::supported() {
-        let network = network(kernel, Activation::Tanh);
-        let steps = |steps: &[Step]| widen(&after(&network, (&pixels, &labels), Loss::CrossEntropy, None, steps));
+    for cpu in Cpu::supported() {
+        let network = network(cpu, Activation::Tanh);
+        let steps = |steps: &[Step]| widen(&after(&network, (&images, &labels), Loss::CrossEntropy, None, steps));
         let [one, two] = [steps(&[step]), steps(&[step, step])];
         // Without momentum: the same first step, and from there the second.
         let plain = Step { momentum: 0.0, ..step };
@@ -233,29 +228,23 @@ fn momentum_takes_a_share_of_the_last_step_again() {
             kept * one[i] - f64::from(step.learning_rate) * gradient[i] + f64::from(step.momentum) * first
         });
         let found: Vec<f32> = two.iter().map(|&w| w as f32).collect();
-        assert_near(&format!("{kernel}"), &found, &expected.collect::<Vec<_>>());
+        assert_near(&format!("{cpu}"), &found, &expected.collect::<Vec<_>>());
     }
 }
 
 /// With no gradient, weights shrink by the share lr·λ and biases stay as they are, bit by bit.
 #[test]
 fn decay_is_for_weights_alone() {
-    for kernel in Kernel::supported() {
+    for cpu in Cpu::supported() {
         let mut layer = Linear { weight: random_matrix(9, 7, 1), bias: random_matrix(1, 7, 2).to_vec() };
-        let (before, x) = (layer.clone(), random_matrix(4, 9, 3));
-        for (input, share) in [(Input::Activations(&x), 0.875), (Input::Pixels(&x), 0.875 * 0.875)] {
+        let (x, pixels) = (random_matrix(4, 9, 3), batch(cpu, &noise(4, 9, 0.5, 3)));
+        for input in [Input::Activations(&x), Input::Pixels(&pixels, &Matrix::zeros(1, 7))] {
+            let before = layer.clone();
             let step = (Step { decay: 0.125, ..STEP }, None);
-            layer.backward(
-                kernel,
-                input,
-                &mut Matrix::zeros(4, 7),
-                &mut Matrix::default(),
-                step,
-                &mut Default::default(),
-            );
-            assert_eq!(bits(&layer.bias), bits(&before.bias), "{kernel}");
+            layer.backward(cpu, input, &mut Matrix::zeros(4, 7), &mut Matrix::default(), step, &mut Default::default());
+            assert_eq!(bits(&layer.bias), bits(&before.bias), "{cpu}");
             for (w, before) in layer.weight.iter().zip(before.weight.iter()) {
-                assert!((w / before - share).abs() < 1e-6, "{kernel}");
+                assert_eq!(*w, 0.875 * before, "{cpu}");
             }
         }
     }
@@ -264,15 +253,16 @@ fn decay_is_for_weights_alone() {
 /// What is too small to change a weight goes no further, so that nothing has to compute with subnormal numbers.
 #[test]
 fn tiny_gradients_are_dropped() {
-    for kernel in Kernel::supported() {
-        let (mut layer, x) = (Linear { weight: random_matrix(9, 7, 1), bias: vec![0.0; 7] }, random_matrix(4, 9, 3));
+    for cpu in Cpu::supported() {
+        let mut layer = Linear { weight: random_matrix(9, 7, 1), bias: vec![0.0; 7] };
+        let (x, pixels) = (random_matrix(4, 9, 3), batch(cpu, &noise(4, 9, 0.5, 3)));
         for (size, remains) in [(1e-23, true), (1e-25, false), (1e-40, false)] {
-            for input in [Input::Activations(&x), Input::Pixels(&x)] {
+            for input in [Input::Activations(&x), Input::Pixels(&pixels, &Matrix::zeros(1, 7))] {
                 let (mut d, mut input_gradient) = (Matrix::from_rows(4, 7, &[size; 28]), Matrix::default());
                 d.row_mut(2)[3] = -size;
-                layer.backward(kernel, input, &mut d, &mut input_gradient, (STEP, None), &mut Default::default());
+                layer.backward(cpu, input, &mut d, &mut input_gradient, (STEP, None), &mut Default::default());
                 let numbers = d.iter().chain(input_gradient.iter());
-                assert!(numbers.copied().all(|x| (x != 0.0) == remains), "{kernel}, {size}");
+                assert!(numbers.copied().all(|x| (x != 0.0) == remains), "{cpu}, {size}");
             }
         }
     }
@@ -291,23 +281,29 @@ proptest! {
         let sum = |x: &[f64], weight: &[f64], bias: &[f64]| {
             (0..batch).map(|i| dot(&linear(&x[i * fan_in..][..fan_in], weight, bias), d.row(i))).sum::<f64>()
         };
+        let mut column_sums = Matrix::default();
+        sum_rows(&layer.weight, &mut column_sums);
+        let images = common::batch(Cpu::best(), &noise(batch, fan_in, 0.5, seed ^ 1));
         for pixels in [false, true] {
-            let input = if pixels { random_pixels(batch, fan_in, seed ^ 1) } else { x.clone() };
-            let x = if pixels { shifted(&input.to_vec()) } else { widen(&x.to_vec()) };
+            let activations = &x;
+            let x = if pixels { shifted(&images.pixels().to_vec()) } else { widen(&x.to_vec()) };
             let rows: Vec<f64> = x.chunks(fan_in).flat_map(|x| linear(x, &weight, &bias)).collect();
             let by_x = differences(&x, |x| sum(x, &weight, &bias));
             let by_weight = differences(&weight, |weight| sum(&x, weight, &bias));
             let by_bias = differences(&bias, |bias| sum(&x, &weight, bias));
-            for kernel in Kernel::supported() {
+            for cpu in Cpu::supported() {
                 // Buffers that are used again hold something of another shape.
                 let [mut output, mut input_gradient, scratch1, scratch2] =
                     [9, 8, 7, 6].map(|rows| random_matrix(rows, 3, 5));
                 let mut scratch = [scratch1, scratch2];
                 let (mut after, mut d) = (layer.clone(), d.clone());
-                let input = if pixels { Input::Pixels(&input) } else { Input::Activations(&input) };
-                layer.forward(kernel, input, &mut output, &mut scratch[0]);
+                let input = match pixels {
+                    true => Input::Pixels(&images, &column_sums),
+                    false => Input::Activations(activations),
+                };
+                layer.forward(cpu, input, &mut output, &mut scratch[0]);
                 assert_near("output", &output.to_vec(), &rows);
-                after.backward(kernel, input, &mut d, &mut input_gradient, (STEP, None), &mut scratch);
+                after.backward(cpu, input, &mut d, &mut input_gradient, (STEP, None), &mut scratch);
                 if !pixels {
                     assert_near("by the input", &input_gradient.to_vec(), &by_x);
                     prop_assert_eq!((input_gradient.rows(), input_gradient.columns()), (batch, fan_in));
@@ -328,10 +324,10 @@ proptest! {
             let expected = differences(&widen(&z), |z| {
                 dot(&z.iter().map(|&z| activate(activation, z)).collect::<Vec<_>>(), d.row(0))
             });
-            for kernel in Kernel::supported() {
+            for cpu in Cpu::supported() {
                 let (z, mut a, mut gradient) = (Matrix::from_rows(1, z.len(), &z), Matrix::default(), d.clone());
-                activation.forward(kernel, &z, &mut a);
-                activation.backward(kernel, &z, &a, &mut gradient);
+                activation.forward(cpu, &z, &mut a);
+                activation.backward(cpu, &z, &a, &mut gradient);
                 assert_near(&format!("{activation:?} by z"), gradient.row(0), &expected);
             }
         }
@@ -343,9 +339,9 @@ proptest! {
         for loss in LOSSES {
             let (value, expected) = (loss_of_logits(loss, &widen(&z), label),
                 differences(&widen(&z), |z| loss_of_logits(loss, z, label)));
-            for kernel in Kernel::supported() {
+            for cpu in Cpu::supported() {
                 let mut p = Matrix::from_rows(1, z.len(), &z);
-                kernel.run(Softmax(&mut p));
+                softmax(cpu, &mut p);
                 prop_assert!((loss.backward(&mut p, &[label]) - value).abs() <= ROUNDINGS * U, "{:?}", loss);
                 assert_near(&format!("{loss:?} by the logits"), p.row(0), &expected);
             }

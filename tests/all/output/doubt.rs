@@ -1,7 +1,7 @@
 //! What tells the page that a drawing is unlike what the network was trained on.
 
 use crate::common::pictures;
-use mnist_mlp::math::kernel::Kernel;
+use mnist_mlp::math::kernels::Cpu;
 use mnist_mlp::math::rng::{Purpose, Rng};
 use mnist_mlp::network::Network;
 use mnist_mlp::network::activation::Activation;
@@ -10,7 +10,7 @@ use mnist_mlp::output::doubt::Likeness;
 
 fn network(widths: &[usize]) -> Network {
     let mut rng = Rng::new(1, Purpose::Initialisation);
-    Network::new(widths, Activation::Tanh, Initialisation::Xavier, &mut rng, Kernel::best())
+    Network::new(widths, Activation::Tanh, Initialisation::Xavier, &mut rng, Cpu::best())
 }
 
 /// By their definitions, with a cell for each pixel.

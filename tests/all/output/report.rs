@@ -7,7 +7,7 @@ use crate::common::{Folder, pictures, small_config, train};
 use crate::json::{self, Value};
 use mnist_mlp::config::Config;
 use mnist_mlp::data::{Data, Dataset};
-use mnist_mlp::math::kernel::Kernel;
+use mnist_mlp::math::kernels::Cpu;
 use mnist_mlp::math::rng::{Purpose, Rng};
 use mnist_mlp::network::Network;
 use mnist_mlp::network::activation::Activation;
@@ -24,7 +24,7 @@ const DATA_START: &str = r#"<script type="application/json" id="data">"#;
 /// A network that was never trained, with what it makes of the test images.
 fn untrained(widths: &[usize], test: &Dataset, seed: u64) -> Trained {
     let mut rng = Rng::new(seed, Purpose::Initialisation);
-    let mut network = Network::new(widths, Activation::Sigmoid, Initialisation::Xavier, &mut rng, Kernel::best());
+    let mut network = Network::new(widths, Activation::Sigmoid, Initialisation::Xavier, &mut rng, Cpu::best());
     // Larger, so that it is surer of some images than of others.
     for layer in &mut network.layers {
         layer.weight.iter_mut().for_each(|weight| *weight *= 3.0);
@@ -196,12 +196,12 @@ fn the_page_stays_small_whatever_the_images_and_classes() {
 fn a_run_leaves_its_network_its_configuration_and_its_accuracies() {
     let (folder, data) = (Folder::new("run"), Data { train: pictures(40, 3, 4, 3), test: pictures(25, 3, 4, 3) });
     let config = Config { classes: 3, output: folder.0.clone(), ..small_config() };
-    let trained = train(&config, &data, Kernel::best()).unwrap();
+    let trained = train(&config, &data, Cpu::best()).unwrap();
     assert_eq!(trained.test_probabilities, trained.network.predict(&data.test.images));
     session::save(&config, &data, &trained, &[]).unwrap();
 
     let path = config.output.join("model.safetensors");
-    let model = weights::read(&path, trained.network.kernel, None).unwrap();
+    let model = weights::read(&path, trained.network.cpu, None).unwrap();
     assert_eq!((&model.network, model.image_size), (&trained.network, Some((3, 4))));
 
     // Both the weights file and the page tell the whole configuration and the accuracies.

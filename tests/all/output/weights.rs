@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::common::{Folder, assert_error, network_bits};
 use crate::json::{self, Value};
-use mnist_mlp::math::kernel::Kernel;
+use mnist_mlp::math::kernels::Cpu;
 use mnist_mlp::math::matrix::Matrix;
 use mnist_mlp::math::rng::{Purpose, Rng};
 use mnist_mlp::network::Network;
@@ -21,18 +21,18 @@ const METADATA: &str = "__metadata__";
 
 fn network(widths: &[usize], seed: u64) -> Network {
     let mut rng = Rng::new(seed, Purpose::Initialisation);
-    Network::new(widths, Activation::Sigmoid, Initialisation::Xavier, &mut rng, Kernel::best())
+    Network::new(widths, Activation::Sigmoid, Initialisation::Xavier, &mut rng, Cpu::best())
 }
 
 /// Decodes bytes as a file called "m".
 fn model(bytes: &[u8]) -> Result<Model, String> {
-    decode(Path::new("m"), bytes, Kernel::best(), None).map_err(|error| error.to_string())
+    decode(Path::new("m"), bytes, Cpu::best(), None).map_err(|error| error.to_string())
 }
 
 /// Decodes the bytes of a file that names no activation, as one of sigmoids.
 fn of_sigmoids(bytes: &[u8]) -> Result<Model, String> {
     let activation = Some(Activation::Sigmoid);
-    decode(Path::new("m"), bytes, Kernel::best(), activation).map_err(|error| error.to_string())
+    decode(Path::new("m"), bytes, Cpu::best(), activation).map_err(|error| error.to_string())
 }
 
 /// A file of this header, which is not checked, and these numbers.
@@ -78,7 +78,7 @@ fn the_file_has_the_format_s_layout_and_pytorch_s_names_and_orientation() {
         layer(2, &[1.0, 2.0, 3.0, 4.0, 5.0, 6.0], &[7.0, 8.0, 9.0]),
         layer(3, &[10.0, 11.0, 12.0, 13.0, 14.0, 15.0], &[16.0, 17.0]),
     ];
-    let network = Network { layers, activation: Activation::ReLU, kernel: Kernel::best() };
+    let network = Network { layers, activation: Activation::ReLU, cpu: Cpu::best() };
     let bytes =
         encode(&network, (1, 2), &[("a \"name\"".into(), "0.9786 ± 0.0014".into()), ("activation".into(), "".into())]);
 
@@ -123,7 +123,7 @@ fn a_file_with_hidden_layers_must_name_their_activation_or_be_asked_for_one() {
     let parts = ["m: found no activation in __metadata__", "one of Sigmoid, Tanh, ReLU, SiLU", "--activation"];
     assert_error(model(&bytes), &parts);
     for activation in Activation::ALL {
-        let model = decode(Path::new("m"), &bytes[..], Kernel::best(), Some(activation)).unwrap();
+        let model = decode(Path::new("m"), &bytes[..], Cpu::best(), Some(activation)).unwrap();
         assert_eq!(model.network.activation, activation);
     }
     let layer = r#"{"0.weight":{"dtype":"F32","shape":[2,3],"data_offsets":[0,24]},
@@ -184,7 +184,7 @@ fn a_network_is_finite_if_every_weight_and_every_bias_is() {
 fn a_header_length_that_cannot_be_is_refused_before_anything_is_read() {
     for length in [1 << 63, u64::MAX, u64::MAX - 7, 100_000_001] {
         let mut input = io::repeat(b' ').take(1 << 30);
-        let result = decode(Path::new("m"), length.to_le_bytes().chain(&mut input), Kernel::best(), None);
+        let result = decode(Path::new("m"), length.to_le_bytes().chain(&mut input), Cpu::best(), None);
         assert_error(result, &[&format!("a header length of {length} bytes")]);
         assert_eq!(input.limit(), 1 << 30, "bytes were read for a header of {length}");
     }
@@ -207,7 +207,7 @@ fn a_file_of_another_length_is_refused() {
 fn an_endless_file_is_read_no_further_than_its_header_says() {
     let start = file(HEADER.as_bytes(), b"");
     let mut rest = io::repeat(0).take(1 << 30);
-    let result = decode(Path::new("m"), (&start[..]).chain(&mut rest), Kernel::best(), Some(Activation::Sigmoid));
+    let result = decode(Path::new("m"), (&start[..]).chain(&mut rest), Cpu::best(), Some(Activation::Sigmoid));
     assert_error(result, &["at least 69 bytes"]);
     assert_eq!((1 << 30) - rest.limit(), 69);
 }
@@ -396,10 +396,10 @@ fn a_message_shows_neither_endless_text_nor_control_characters() {
 #[test]
 fn a_file_that_cannot_be_read_is_an_error() {
     let folder = Folder::new("weights");
-    assert_error(read(&folder.0.join("missing"), Kernel::best(), None), &["cannot read", "missing: no such file"]);
-    assert_error(read(&folder.0, Kernel::best(), None), &["found a folder"]);
+    assert_error(read(&folder.0.join("missing"), Cpu::best(), None), &["cannot read", "missing: no such file"]);
+    assert_error(read(&folder.0, Cpu::best(), None), &["found a folder"]);
     let path = folder.file("model", &file(HEADER.as_bytes(), &floats(17)));
-    assert!(read(&path, Kernel::best(), Some(Activation::Tanh)).is_ok());
+    assert!(read(&path, Cpu::best(), Some(Activation::Tanh)).is_ok());
 }
 
 proptest! {

@@ -6,7 +6,7 @@ use std::path::Path;
 use crate::common::{MNIST, first, parameters, plain_config};
 use crate::tiny;
 use mnist_mlp::config::Config;
-use mnist_mlp::math::kernel::Kernel;
+use mnist_mlp::math::kernels::Cpu;
 use mnist_mlp::network::activation::Activation;
 use mnist_mlp::network::layer::Initialisation;
 use mnist_mlp::network::loss::Loss;
@@ -18,7 +18,7 @@ use mnist_mlp::training::schedule::Schedule;
 /// than `tolerance`, and that training has changed the weights by far more.
 fn compare(config: &Config, (images, labels): &(Vec<Vec<f32>>, Vec<u8>), count: usize, tolerance: f64) {
     let set = first(count, &MNIST.train);
-    let mut trainer = Trainer::new(config, &set, Kernel::best()).unwrap();
+    let mut trainer = Trainer::new(config, &set, Cpu::best()).unwrap();
     let before = parameters(&trainer.network);
     let losses = (0..config.epochs).map(|_| trainer.epoch(|_| Ok(())).unwrap().1);
     let loss = losses.sum::<f64>() / config.epochs as f64;

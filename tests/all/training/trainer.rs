@@ -3,19 +3,20 @@
 use std::collections::HashSet;
 
 use crate::common::{
-    MNIST, SIGMAS, assert_mean, bits, first, fused_kernels, network_bits, parameters, pictures, plain_config,
+    MNIST, SIGMAS, assert_mean, bits, first, fused_cpus, network_bits, parameters, pictures, plain_config,
     small_config, train,
 };
 use mnist_mlp::config::Config;
+use mnist_mlp::data::batch::Batch;
 use mnist_mlp::data::deformation::{Deformation, Deformed, Deformer};
 use mnist_mlp::data::{Data, Dataset, Images};
 use mnist_mlp::error::{Error, Result};
-use mnist_mlp::math::kernel::Kernel;
+use mnist_mlp::math::kernels::Cpu;
 use mnist_mlp::math::matrix::Matrix;
 use mnist_mlp::math::rng::{Purpose, Rng};
 use mnist_mlp::network::activation::Activation;
-use mnist_mlp::network::dropout::{Dropout, multiply};
-use mnist_mlp::network::layer::{Initialisation, Linear, Step, gather};
+use mnist_mlp::network::dropout::{Dropout, apply_mask};
+use mnist_mlp::network::layer::{Initialisation, Linear, Step};
 use mnist_mlp::network::loss::Loss;
 use mnist_mlp::network::{Network, accuracy, argmax};
 use mnist_mlp::output::history;
@@ -24,8 +25,8 @@ use mnist_mlp::session::accuracies;
 use mnist_mlp::training::schedule::Schedule;
 use mnist_mlp::training::{self, Epoch, Event, Trained, Trainer, evaluate};
 
-fn run(config: &Config, data: &Data, kernel: Kernel) -> Trained {
-    train(config, data, kernel).unwrap()
+fn run(config: &Config, data: &Data, cpu: Cpu) -> Trained {
+    train(config, data, cpu).unwrap()
 }
 
 /// All that training computes, but for the seconds: the weights' bits, and those of every figure.
@@ -51,7 +52,7 @@ fn digits(count: usize) -> Data {
 #[test]
 fn one_epoch_of_the_real_network_reaches_nine_in_ten() {
     let config = Config { hidden_layers: vec![128, 64, 64], epochs: 1, ..plain_config() };
-    let trained = run(&config, &MNIST, Kernel::best());
+    let trained = run(&config, &MNIST, Cpu::best());
     assert!(trained.test_accuracy() > 0.9, "{}", trained.test_accuracy());
     assert_eq!(trained.test_accuracy(), evaluate(&trained.network, &MNIST.test));
     assert_eq!(trained.train_accuracy, evaluate(&trained.network, &MNIST.train));
@@ -62,7 +63,7 @@ fn a_tiny_network_learns_a_handful_of_digits_by_heart() {
     for (loss, learning_rate) in [(Loss::CrossEntropy, 0.05), (Loss::MeanSquaredError, 0.5)] {
         let hidden_layers = vec![16];
         let config = Config { hidden_layers, loss, learning_rate, batch_size: 5, epochs: 200, ..plain_config() };
-        let trained = run(&config, &digits(20), Kernel::best());
+        let trained = run(&config, &digits(20), Cpu::best());
         assert_eq!((trained.train_accuracy, trained.test_accuracy()), (1.0, 1.0), "{loss:?}");
         assert!(trained.history[199].loss < trained.history[0].loss / 10.0, "{loss:?}");
     }
@@ -78,16 +79,16 @@ fn with_zero_initialisation_a_layer_does_no_more_than_a_single_unit() {
         epochs: 5,
         ..plain_config()
     };
-    for kernel in Kernel::supported() {
-        let trained = run(&config, &digits(1000), kernel);
+    for cpu in Cpu::supported() {
+        let trained = run(&config, &digits(1000), cpu);
         for layer in &trained.network.layers[..2] {
-            assert!(layer.weight.iter().any(|&w| w != 0.0), "{kernel}: the layer was trained");
+            assert!(layer.weight.iter().any(|&w| w != 0.0), "{cpu}: the layer was trained");
             for row in (0..layer.weight.rows()).map(|i| layer.weight.row(i)).chain([&layer.bias[..]]) {
-                assert!(row.iter().all(|w| w.to_bits() == row[0].to_bits()), "{kernel}");
+                assert!(row.iter().all(|w| w.to_bits() == row[0].to_bits()), "{cpu}");
             }
         }
         let last = &trained.network.layers[2];
-        assert!((1..9).all(|i| bits(last.weight.row(i)) == bits(last.weight.row(0))), "{kernel}");
+        assert!((1..9).all(|i| bits(last.weight.row(i)) == bits(last.weight.row(0))), "{cpu}");
     }
 }
 
@@ -99,7 +100,7 @@ fn a_small_weight_decay_is_not_rounded_away() {
     for (learning_rate, weight_decay) in [(0.02, 1e-5), (0.002, 1e-5), (0.02, 1e-7)] {
         let config =
             Config { hidden_layers: vec![2], learning_rate, weight_decay, batch_size: 1, epochs: 1, ..plain_config() };
-        let mut trainer = Trainer::new(&config, &set, Kernel::best()).unwrap();
+        let mut trainer = Trainer::new(&config, &set, Cpu::best()).unwrap();
         trainer.network.layers[1].bias[0] = 300.0;
         trainer.network.layers[0].weight = Matrix::from_rows(1, 2, &[1.0, -0.7]);
         let bias = trainer.network.layers[0].bias.clone();
@@ -218,7 +219,7 @@ fn momentum_decay_and_a_falling_rate_are_those_of_pytorch_s_sgd() {
             epochs: 12,
             ..plain_config()
         };
-        let mut trainer = Trainer::new(&config, &set, Kernel::best()).unwrap();
+        let mut trainer = Trainer::new(&config, &set, Cpu::best()).unwrap();
         let mut initial = (0..18).map(|i| ((i * 7 % 16) as f32 - 7.5) / 8.0);
         for layer in &mut trainer.network.layers {
             layer.weight.iter_mut().chain(&mut layer.bias).for_each(|w| *w = initial.next().unwrap());
@@ -236,8 +237,8 @@ fn momentum_decay_and_a_falling_rate_are_those_of_pytorch_s_sgd() {
 
 #[test]
 fn the_seed_decides_every_bit() {
-    let (data, kernel) = (small_data(), Kernel::best());
-    let of_seed = |seed| fingerprint(&run(&Config { seed, ..small_config() }, &data, kernel));
+    let (data, cpu) = (small_data(), Cpu::best());
+    let of_seed = |seed| fingerprint(&run(&Config { seed, ..small_config() }, &data, cpu));
     assert_eq!(of_seed(1), of_seed(1));
     let networks: HashSet<Vec<u32>> = [0, 1, 2, u64::MAX].into_iter().map(|seed| of_seed(seed).0).collect();
     assert_eq!(networks.len(), 4);
@@ -245,7 +246,7 @@ fn the_seed_decides_every_bit() {
     let zero = |seed, dropout, batch_size, data| {
         let initialisation = Initialisation::Zero;
         let config = Config { seed, dropout, batch_size, epochs: 1, initialisation, ..small_config() };
-        network_bits(&run(&config, data, kernel).network)
+        network_bits(&run(&config, data, cpu).network)
     };
     assert_ne!(zero(1, 0.0, 16, &data), zero(2, 0.0, 16, &data));
     assert_ne!(zero(1, 0.25, 16, &data), zero(1, 0.0, 16, &data));
@@ -255,18 +256,18 @@ fn the_seed_decides_every_bit() {
 #[test]
 fn threads_change_no_bit() {
     let (data, config) = (small_data(), small_config());
-    let of_threads = |threads| fingerprint(&run(&config, &data, Kernel::best().on_threads(threads)));
+    let of_threads = |threads| fingerprint(&run(&config, &data, Cpu::best().on_threads(threads)));
     let one = of_threads(1);
     for threads in [0, 2, 3, 5, 66, 67, 1000] {
         assert_eq!(of_threads(threads), one, "{threads}");
     }
-    let network = run(&config, &digits(16), Kernel::best()).network;
+    let network = run(&config, &digits(16), Cpu::best()).network;
     for count in [1, 2, 47, 48, 49, 96, 97] {
         let images = first(count, &MNIST.test).images;
         let one = network.predict(&images);
         assert_eq!((one.rows(), one.columns()), (count, 10));
         for threads in [2, 3, 7] {
-            let network = Network { kernel: Kernel::best().on_threads(threads), ..network.clone() };
+            let network = Network { cpu: Cpu::best().on_threads(threads), ..network.clone() };
             assert_eq!(network.predict(&images), one, "{count} images, {threads} threads");
         }
     }
@@ -284,27 +285,25 @@ fn threads_change_no_bit_of_wide_networks() {
         Config { activation: Activation::SiLU, dropout: 0.2, deformation, ..wide.clone() },
         Config { loss: Loss::MeanSquaredError, dropout: 0.2, dropout_after_activation: true, ..wide },
     ];
-    for (config, kernel) in
-        configs.iter().flat_map(|config| Kernel::supported().into_iter().map(move |kernel| (config, kernel)))
-    {
-        let one = run(config, &data, kernel);
+    for (config, cpu) in configs.iter().flat_map(|config| Cpu::supported().into_iter().map(move |cpu| (config, cpu))) {
+        let one = run(config, &data, cpu);
         for threads in [2, 3, 50] {
             assert_eq!(
-                fingerprint(&run(config, &data, kernel.on_threads(threads))),
+                fingerprint(&run(config, &data, cpu.on_threads(threads))),
                 fingerprint(&one),
-                "{kernel}, {threads}"
+                "{cpu}, {threads}"
             );
         }
     }
 }
 
 #[test]
-fn fused_kernels_train_the_same_network() {
+fn fused_instruction_sets_train_the_same_network() {
     for loss in [Loss::CrossEntropy, Loss::MeanSquaredError] {
         let config = Config { loss, hidden_layers: vec![33, 17, 5], ..small_config() };
-        let by_kernel: Vec<_> =
-            fused_kernels().into_iter().map(|kernel| fingerprint(&run(&config, &small_data(), kernel))).collect();
-        assert!(by_kernel.windows(2).all(|pair| pair[0] == pair[1]), "{loss:?}");
+        let by_cpu: Vec<_> =
+            fused_cpus().into_iter().map(|cpu| fingerprint(&run(&config, &small_data(), cpu))).collect();
+        assert!(by_cpu.windows(2).all(|pair| pair[0] == pair[1]), "{loss:?}");
     }
 }
 
@@ -312,13 +311,13 @@ fn fused_kernels_train_the_same_network() {
 #[test]
 fn an_image_s_probabilities_are_its_own() {
     let data = small_data();
-    for kernel in Kernel::supported() {
+    for cpu in Cpu::supported() {
         // Trained with dropout, of which nothing may be left in evaluation.
-        let network = run(&Config { dropout: 0.5, ..small_config() }, &data, kernel).network;
+        let network = run(&Config { dropout: 0.5, ..small_config() }, &data, cpu).network;
         let all = network.predict(&data.test.images);
         for i in 0..data.test.labels.len() {
             let alone = Images { pixels: data.test.images.image(i).to_vec(), ..data.test.images };
-            assert_eq!(bits(all.row(i)), bits(network.predict(&alone).row(0)), "{kernel}, image {i}");
+            assert_eq!(bits(all.row(i)), bits(network.predict(&alone).row(0)), "{cpu}, image {i}");
         }
     }
 }
@@ -328,14 +327,14 @@ fn an_image_s_probabilities_are_its_own() {
 /// Two epochs by hand, with a last batch that is smaller, against the trainer's, bit by bit.
 #[test]
 fn training_is_its_steps_one_after_another() {
-    let (set, kernel, widths) = (pictures(101, 5, 7, 10), Kernel::best(), [35, 9, 7, 10]);
+    let (set, cpu, widths) = (pictures(101, 5, 7, 10), Cpu::best(), [35, 9, 7, 10]);
     for (p, batch_size, momentum) in [(0.0, 16, 0.0), (0.25, 16, 0.5), (0.25, 101, 0.0), (0.25, 1, 0.0)] {
         let schedule = Schedule::Cycle;
         let config = Config { dropout: p, batch_size, momentum, schedule, weight_decay: 0.02, ..small_config() };
-        let mut trainer = Trainer::new(&config, &set, kernel).unwrap();
+        let mut trainer = Trainer::new(&config, &set, cpu).unwrap();
         let [mut initialisation, mut shuffle, rng] =
             [Purpose::Initialisation, Purpose::Shuffle, Purpose::Dropout].map(|purpose| Rng::new(1, purpose));
-        let mut network = Network::new(&widths, config.activation, config.initialisation, &mut initialisation, kernel);
+        let mut network = Network::new(&widths, config.activation, config.initialisation, &mut initialisation, cpu);
         let mut dropout = (p > 0.0).then_some(Dropout { p, after_activation: false, rng });
         let zeros = |pair: &[usize]| Linear::zeros(pair[0], pair[1]);
         let mut velocities: Vec<Linear> = widths.windows(2).filter(|_| momentum > 0.0).map(zeros).collect();
@@ -346,7 +345,7 @@ fn training_is_its_steps_one_after_another() {
             shuffle.shuffle(&mut order);
             for (i, batch) in (epoch * iterations..).zip(order.chunks(batch_size)) {
                 let labels: Vec<u8> = batch.iter().map(|&image| set.labels[image]).collect();
-                gather(Kernel::best(), &set.images, batch.iter().copied(), &mut buffers.pixels);
+                buffers.batch.load(Cpu::best(), &set.images, batch.iter().copied());
                 learning_rate = schedule.rate(config.learning_rate, i, 2 * iterations, iterations);
                 // Enough of it for every iteration to come off at once.
                 let decay = (f64::from(learning_rate) * f64::from(config.weight_decay)) as f32;
@@ -364,7 +363,7 @@ fn training_is_its_steps_one_after_another() {
 fn whoever_watches_sees_every_batch_and_epoch_and_can_stop_it() {
     let (data, config) = (small_data(), small_config());
     let train = |watch: &mut dyn FnMut(Event) -> Result<()>| {
-        training::train(Trainer::new(&config, &data.train, Kernel::best())?, &data.test, watch)
+        training::train(Trainer::new(&config, &data.train, Cpu::best())?, &data.test, watch)
     };
     let (mut batches, mut epochs) = (Vec::new(), Vec::new());
     let trained = train(&mut |event| {
@@ -394,18 +393,18 @@ fn whoever_watches_sees_every_batch_and_epoch_and_can_stop_it() {
 #[test]
 fn random_choices_do_not_disturb_each_other() {
     let data = small_data();
-    let of_dropout = |dropout| network_bits(&run(&Config { dropout, ..small_config() }, &data, Kernel::best()).network);
+    let of_dropout = |dropout| network_bits(&run(&Config { dropout, ..small_config() }, &data, Cpu::best()).network);
     assert_eq!(of_dropout(0.0), of_dropout(f32::MIN_POSITIVE));
 }
 
 /// Each epoch has the images that the deformer makes of it, whoever has made them beforehand; the last has no successor.
 #[test]
 fn each_epoch_trains_on_images_deformed_for_it() {
-    let (images, kernel) = (first(30, &MNIST.train).images, Kernel::best());
+    let (images, cpu) = (first(30, &MNIST.train).images, Cpu::best());
     let strengths = Deformation::default();
-    let mut deformer = Deformer::new(strengths, 1, kernel, 28, 28).unwrap();
+    let mut deformer = Deformer::new(strengths, 1, cpu, 28, 28).unwrap();
     for (ahead, threads) in [(true, 1), (false, 1), (false, 3)] {
-        let deformer_on_threads = Deformer::new(strengths, 1, kernel.on_threads(threads), 28, 28).unwrap();
+        let deformer_on_threads = Deformer::new(strengths, 1, cpu.on_threads(threads), 28, 28).unwrap();
         let mut deformed = Deformed::new(deformer_on_threads, &images, ahead);
         for (epoch, is_last) in [(0, false), (1, false), (2, true), (4, false)] {
             let found = deformed.epoch(epoch, is_last, &images, Images::clone);
@@ -419,7 +418,7 @@ fn each_epoch_trains_on_images_deformed_for_it() {
     // The same network each time, another one than without, and from the second epoch on too.
     let data = digits(100);
     let deformation =
-        |deformation| network_bits(&run(&Config { deformation, epochs: 3, ..small_config() }, &data, kernel).network);
+        |deformation| network_bits(&run(&Config { deformation, epochs: 3, ..small_config() }, &data, cpu).network);
     assert_eq!(deformation(Some(strengths)), deformation(Some(strengths)));
     let still = Deformation { rotation: 0.0, scale: 0.0, shear: 0.0, shift: 0.0, elastic: 0.0, ..strengths };
     assert_eq!(deformation(Some(still)), deformation(None));
@@ -435,8 +434,8 @@ fn dropout_keeps_its_share_and_scales_it() {
         let ones = Matrix::from_rows(rows, columns, &vec![1.0; rows * columns]);
         let (mut z, mut gradient, mut mask) = (ones.clone(), ones.clone(), Matrix::default());
         let mut dropout = Dropout { p, after_activation: false, rng: Rng::new(1, Purpose::Dropout) };
-        dropout.forward(&mut z, &mut mask);
-        multiply(&mut gradient, &mask);
+        dropout.forward(Cpu::best(), &mut z, &mut mask);
+        apply_mask(Cpu::best(), &mut gradient, &mask);
         assert_eq!(z, gradient, "one mask for both directions");
         assert!(z.iter().all(|&x| x == 0.0 || x == 1.0 / (1.0 - p)));
         let (kept, share) = (z.iter().map(|&x| f64::from(u8::from(x != 0.0))), f64::from(1.0 - p));
@@ -452,7 +451,7 @@ fn dropout_keeps_its_share_and_scales_it() {
             );
         }
         let mut again = ones.clone();
-        dropout.forward(&mut again, &mut mask);
+        dropout.forward(Cpu::best(), &mut again, &mut mask);
         assert_eq!(again == z, p == 0.0, "a new mask each time");
     }
 }
@@ -496,7 +495,7 @@ fn the_history_is_a_table() {
 #[test]
 fn the_three_accuracies() {
     let (activation, mut rng) = (Activation::Sigmoid, Rng::new(1, Purpose::Shuffle));
-    let network = Network::new(&[35, 10], activation, Initialisation::Zero, &mut rng, Kernel::best());
+    let network = Network::new(&[35, 10], activation, Initialisation::Zero, &mut rng, Cpu::best());
     let trained = |tests: &[f64]| Trained {
         network: network.clone(),
         history: epochs(tests),
@@ -530,12 +529,13 @@ fn argmax_is_the_first_of_equals() {
 fn pixels_become_numbers_from_minus_a_half_to_a_half() {
     let mut images = pictures(256, 3, 5, 1).images;
     (0..256).for_each(|i| images.pixels[i * 15 + 4] = i as u8);
-    let mut batch = crate::common::random_matrix(2, 2, 1);
+    let mut batch = Batch::default();
     let numbers: Vec<usize> = (0..256).rev().chain([7, 7]).collect();
-    gather(Kernel::best(), &images, numbers.iter().copied(), &mut batch);
-    assert_eq!((batch.rows(), batch.columns()), (258, 15));
+    batch.load(Cpu::best(), &images, numbers.iter().copied());
+    let pixels = batch.pixels();
+    assert_eq!((pixels.rows(), pixels.columns()), (258, 15));
     for (row, &i) in numbers.iter().enumerate() {
-        for (x, &p) in batch.row(row).iter().zip(&images.pixels[i * 15..][..15]) {
+        for (x, &p) in pixels.row(row).iter().zip(&images.pixels[i * 15..][..15]) {
             let (found, expected) = (f64::from(*x) - 0.5, (f64::from(p) - 127.5) / 255.0);
             assert!((found - expected).abs() <= 2.0 * crate::common::U, "{p} is {found}");
             assert!((*x == 0.0) == (p == 0) && (-0.5..=0.5).contains(&found), "{p} is {found}");
@@ -550,7 +550,7 @@ fn any_size_of_image_and_any_number_of_classes() {
         let set = pictures(2 * classes, rows, columns, classes);
         let config = Config { classes, hidden_layers: vec![], batch_size: 3, dropout: 0.0, ..small_config() };
         let data = Data { train: set.clone(), test: set };
-        let trained = run(&config, &data, Kernel::best());
+        let trained = run(&config, &data, Cpu::best());
         let shapes: Vec<_> = trained.network.layers.iter().map(|l: &Linear| (l.weight.rows(), l.bias.len())).collect();
         assert_eq!(shapes, [(rows * columns, classes)]);
     }

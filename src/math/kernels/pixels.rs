@@ -1,0 +1,211 @@
+//! The products of the first layer, whose input is a batch of images: some 80 % of an image's pixels are
+//! background, 0, and are skipped.
+//!
+//! [`Batch`] has a bit for each pixel that is not 0. Forward, for each image and each of its bits,
+//! `z += p·W[pixel]`, with a strip of z in registers; 64 pixels at a time, so that their rows of W stay in
+//! L1 for all images. Backward, for each pixel and each image in which it is not 0,
+//! `W[pixel] += p·D[image]`, with a strip of two rows of W in registers, whose pixels are neighbours and so
+//! mostly not 0 in the same images.
+//!
+//! A skipped step would have added `p·w = 0`, which changes nothing but −0.0 to 0.0, unless w is infinite or
+//! NaN, and then training fails. So the bits are those of [`Product`](super::product::Product).
+
+use super::product::vectors;
+use super::{Cpu, Shared, Vector, prefetch};
+use crate::data::batch::Batch;
+use crate::for_each_instruction_set;
+use crate::math::matrix::Matrix;
+
+/// The vectors of a strip, forward: as many accumulators as a processor needs to be busy.
+const STRIP: usize = 8;
+
+/// `Z ← row + P·W`, with the pixels `P: batch × k` and `W: k × n`, `row: 1 × n`; Z is `batch × n`.
+///
+/// # Panics
+/// If the shapes do not fit.
+pub fn multiply_pixels(cpu: Cpu, batch: &Batch, w: &Matrix, row: &Matrix, z: &mut Matrix) {
+    let Batch { pixels: p, by_image: bits, .. } = batch;
+    let (m, n) = (p.rows(), w.columns());
+    assert!(p.columns() == w.rows() && (z.rows(), z.columns()) == (m, n), "the shapes do not fit");
+    assert!((row.rows(), row.columns()) == (1, n), "the row does not fit");
+    let cpu = cpu.for_work(m * n * w.rows() / 2); // a quarter of the steps
+    let columns = cpu.chunk_len(n, 64);
+    let (z_row, z) = (z.stride(), Shared(z.padded_mut().as_mut_ptr()));
+    cpu.each((0..n).step_by(columns), |j| {
+        let from = Forward {
+            p: p.padded().as_ptr(),
+            p_row: p.stride(),
+            bits,
+            words: w.rows().div_ceil(64),
+            w: w.padded()[j..].as_ptr(),
+            w_row: w.stride(),
+            row: row.padded()[j..].as_ptr(),
+        };
+        multiply(cpu, &from, columns.min(n - j), z.at(j), z_row);
+    });
+}
+
+/// Some columns of a product: what they are computed from. `bits` has `words` for each image.
+struct Forward<'a> {
+    p: *const f32,
+    p_row: usize,
+    bits: &'a [u64],
+    words: usize,
+    w: *const f32,
+    w_row: usize,
+    row: *const f32,
+}
+
+for_each_instruction_set! {
+    fn multiply(from: &Forward, columns: usize, z: *mut f32, z_row: usize) {
+        let columns = columns.next_multiple_of(V::LANES);
+        let mut j = 0;
+        while j < columns {
+            // SAFETY: `multiply_pixels` has compared the shapes; these columns are whole vectors of the
+            // padded rows; and the processor has these instructions.
+            unsafe {
+                match (columns - j) / V::LANES {
+                    STRIP.. => j += strip::<V, STRIP>(from, j, z, z_row),
+                    4.. => j += strip::<V, 4>(from, j, z, z_row),
+                    2.. => j += strip::<V, 2>(from, j, z, z_row),
+                    _ => j += strip::<V, 1>(from, j, z, z_row),
+                }
+            }
+        }
+    }
+}
+
+/// The columns from `j` on, as many as so many vectors have; returns how many they are.
+#[inline(always)]
+unsafe fn strip<V: Vector, const VECTORS: usize>(from: &Forward, j: usize, z: *mut f32, z_row: usize) -> usize {
+    let &Forward { p, p_row, bits, words, w, w_row, row } = from;
+    for word in 0..words {
+        for (r, bits) in bits.chunks_exact(words).enumerate() {
+            let mut left = bits[word];
+            if left == 0 && word > 0 {
+                continue;
+            }
+            // SAFETY: the caller's word; a bit is set only where there is a pixel.
+            unsafe {
+                let z = z.add(r * z_row + j);
+                let mut acc = vectors::<V, VECTORS>(if word == 0 { row.add(j) } else { z });
+                let (p, w) = (p.add(r * p_row + 64 * word), w.add(64 * word * w_row + j));
+                while left != 0 {
+                    let k = left.trailing_zeros() as usize;
+                    left &= left - 1;
+                    let (p, w) = (*p.add(k), w.add(k * w_row));
+                    for (v, acc) in acc.iter_mut().enumerate() {
+                        *acc = V::mul_add(p, V::load(w.add(v * V::LANES)), *acc);
+                    }
+                }
+                for (v, acc) in acc.into_iter().enumerate() {
+                    acc.store(z.add(v * V::LANES));
+                }
+            }
+        }
+    }
+    VECTORS * V::LANES
+}
+
+/// `W ← β·W + (row + Pᵀ·D)`, with the pixels `P: batch × k`, `D: batch × n`, `row: 1 × n`; W is `k × n`.
+///
+/// # Panics
+/// If the shapes do not fit.
+pub fn add_pixel_gradient(cpu: Cpu, batch: &Batch, d: &Matrix, beta: f32, row: &Matrix, w: &mut Matrix) {
+    let Batch { pixels: p, by_pixel: bits, .. } = batch;
+    let (k, n) = (p.columns(), d.columns());
+    assert!(p.rows() == d.rows() && (w.rows(), w.columns()) == (k, n), "the shapes do not fit");
+    assert!((row.rows(), row.columns()) == (1, n), "the row does not fit");
+    let cpu = cpu.for_work(p.rows() * n * k / 2);
+    let rows = cpu.chunk_len(k, 16);
+    let from = Backward { p, bits, words: p.rows().div_ceil(64), d, row, beta };
+    let w_row = w.stride();
+    cpu.each(w.padded_mut().chunks_mut(rows * w_row).enumerate(), |(i, w)| add(cpu, &from, i * rows, w));
+}
+
+/// What rows of a gradient are computed from. `bits` has `words` for each pixel.
+struct Backward<'a> {
+    p: &'a Matrix,
+    bits: &'a [u64],
+    words: usize,
+    d: &'a Matrix,
+    row: &'a Matrix,
+    beta: f32,
+}
+
+for_each_instruction_set! {
+    fn add(from: &Backward, first: usize, w: &mut [f32]) {
+        let (columns, w_row) = (from.d.columns().next_multiple_of(V::LANES), from.d.stride());
+        let pixels = w.len() / w_row;
+        let mut j = 0;
+        while j < columns {
+            let vectors = (columns - j) / V::LANES;
+            for i in (0..pixels).step_by(2) {
+                let (pixel, w) = (first + i, &mut w[i * w_row + j..]);
+                // SAFETY: `add_pixel_gradient` has compared the shapes, so that `w` has rows as long as D's;
+                // these columns are whole vectors of them; and the processor has these instructions.
+                unsafe {
+                    match (vectors, i + 1 < pixels) {
+                        (4.., true) => rows::<V, 2, 4>(from, pixel, j, w),
+                        (2.., true) => rows::<V, 2, 2>(from, pixel, j, w),
+                        (_, true) => rows::<V, 2, 1>(from, pixel, j, w),
+                        (4.., false) => rows::<V, 1, 4>(from, pixel, j, w),
+                        (2.., false) => rows::<V, 1, 2>(from, pixel, j, w),
+                        (_, false) => rows::<V, 1, 1>(from, pixel, j, w),
+                    }
+                }
+            }
+            j += V::LANES * match vectors { 4.. => 4, 2.. => 2, _ => 1 };
+        }
+    }
+}
+
+/// The rows of W of `ROWS` pixels, so many vectors from column `j` on, where `w` begins.
+#[inline(always)]
+unsafe fn rows<V: Vector, const ROWS: usize, const VECTORS: usize>(
+    from: &Backward,
+    pixel: usize,
+    j: usize,
+    w: &mut [f32],
+) {
+    let &Backward { p, bits, words, d, row, beta } = from;
+    let (p_row, d_row) = (p.stride(), d.stride());
+    let bits = &bits[pixel * words..][..ROWS * words];
+    let w = w.as_mut_ptr();
+    // SAFETY: the caller's word; a bit is set only where there is an image.
+    unsafe {
+        for r in 0..ROWS {
+            // Those of the next pixels, while this goes on.
+            prefetch(w.wrapping_add((ROWS + r) * d_row));
+            prefetch(w.wrapping_add((ROWS + r) * d_row + 16));
+        }
+        let mut acc = [vectors::<V, VECTORS>(row.padded().as_ptr().add(j)); ROWS];
+        let (mut p, mut d) = (p.padded().as_ptr().add(pixel), d.padded().as_ptr().add(j));
+        for word in 0..words {
+            let mut left = 0;
+            for r in 0..ROWS {
+                left |= *bits.get_unchecked(r * words + word);
+            }
+            while left != 0 {
+                let image = left.trailing_zeros() as usize;
+                left &= left - 1;
+                let (p, d) = (p.add(image * p_row), d.add(image * d_row));
+                for v in 0..VECTORS {
+                    let d = V::load(d.add(v * V::LANES));
+                    for (r, acc) in acc.iter_mut().enumerate() {
+                        acc[v] = V::mul_add(*p.add(r), d, acc[v]);
+                    }
+                }
+            }
+            p = p.wrapping_add(64 * p_row);
+            d = d.wrapping_add(64 * d_row);
+        }
+        for (r, acc) in acc.into_iter().enumerate() {
+            for (v, acc) in acc.into_iter().enumerate() {
+                let w = w.add(r * d_row + v * V::LANES);
+                let sum = if beta == 0.0 { acc } else { V::mul_add(beta, V::load(w), acc) };
+                sum.store(w);
+            }
+        }
+    }
+}
