@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use crate::data::deformation::Deformation;
 use crate::error::{Error, Result};
+use crate::network::EVALUATION_BATCH;
 use crate::network::activation::Activation;
 use crate::network::layer::Initialisation;
 use crate::network::loss::Loss;
@@ -23,7 +24,11 @@ macro_rules! config {
             }
         }
 
-        impl Config {
+        /// Half a GiB of weights or of activations, a thousand times the coursework's network. Training and saving
+/// take a few times as much.
+pub const MOST_NUMBERS: usize = 1 << 27;
+
+impl Config {
             /// Every field's name and value, written as in `get_config`; the two folders as they are.
             pub fn fields(&self) -> Vec<(&'static str, String)> {
                 let text = |name, value: &dyn std::fmt::Debug| match name {
@@ -108,6 +113,33 @@ impl Config {
     /// What the images that training does not see are called.
     pub fn tested_on(&self) -> &'static str {
         if self.held_out == 0 { "test" } else { "held-out" }
+    }
+
+    /// The widths of the network for `images` of `image_size` pixels: theirs, the hidden layers', and the
+    /// number of classes.
+    ///
+    /// # Errors
+    /// A batch larger than all images, and a network or a batch larger than memory.
+    pub fn widths(&self, image_size: usize, images: usize) -> Result<Vec<usize>> {
+        let widths = [&[image_size], &self.hidden_layers[..], &[self.classes]].concat();
+        let weights = widths.windows(2).map(|pair| pair[0].saturating_mul(pair[1]));
+        let weights = weights.fold(0, usize::saturating_add);
+        let activations = widths.iter().fold(0, |sum: usize, width| sum.saturating_add(*width));
+        let activations = activations.saturating_mul(self.batch_size.max(EVALUATION_BATCH));
+        let batch_size = self.batch_size;
+        if batch_size > images {
+            let expected = format!("at most {images}, the size of the training set");
+            return Err(Error::in_config("batch_size", batch_size.to_string(), expected));
+        }
+        let most = format!("at most {MOST_NUMBERS}");
+        if weights > MOST_NUMBERS {
+            return Err(Error::in_config("hidden_layers", format!("{weights} weights"), most));
+        }
+        if activations > MOST_NUMBERS {
+            let found = format!("{batch_size} images, which have {activations} activations in all layers");
+            return Err(Error::in_config("batch_size", found, most));
+        }
+        Ok(widths)
     }
 
     /// Checks every field that can be checked without the data; the deformer checks its own.

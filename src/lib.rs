@@ -10,7 +10,7 @@
 //! use mnist_mlp::config::Config;
 //! use mnist_mlp::data::{Dataset, Images};
 //! use mnist_mlp::math::kernels::Cpu;
-//! use mnist_mlp::network::argmax;
+//! use mnist_mlp::metrics::argmax;
 //! use mnist_mlp::output::{self, weights};
 //! use mnist_mlp::training::{self, Trainer};
 //!
@@ -26,7 +26,7 @@
 //!     ..Config::default()
 //! };
 //! let trainer = Trainer::new(&config, &set, Cpu::best())?;
-//! let trained = training::train(trainer, &set, &mut |_| Ok(()))?;
+//! let trained = training::fit(trainer, &set, &mut |_| Ok(()))?;
 //! assert_eq!(trained.train_accuracy, 1.0);
 //!
 //! let path = std::env::temp_dir().join(format!("{}.safetensors", std::process::id()));
@@ -39,11 +39,13 @@
 //! # Ok::<(), mnist_mlp::error::Error>(())
 //! ```
 
+pub mod command;
 pub mod config;
 pub mod data;
 pub mod error;
 pub mod experiments;
 pub mod math;
+pub mod metrics;
 pub mod network;
 pub mod output;
 pub mod predict;

@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use mnist_mlp::command;
 use mnist_mlp::config::Config;
 use mnist_mlp::data::deformation::Deformation;
 use mnist_mlp::network::activation::Activation;
@@ -41,5 +42,5 @@ fn get_config() -> Config {
 
 fn main() -> ExitCode {
     let run = || session::run(&get_config(), &mut Console::stdout());
-    session::exit_code(session::no_arguments().and_then(|()| run()))
+    command::exit_code(command::no_arguments().and_then(|()| run()))
 }

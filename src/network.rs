@@ -11,12 +11,13 @@ use crate::math::kernels::Cpu;
 use crate::math::kernels::threads::Sharing;
 use crate::math::matrix::Matrix;
 use crate::math::rng::Rng;
+use crate::metrics::count_correct;
 use crate::network::activation::{Activation, softmax};
 use crate::network::dropout::{Dropout, apply_mask};
-use crate::network::layer::{ColumnSums, Initialisation, Input, Linear, Step};
+use crate::network::layer::{ColumnSums, Initialisation, Input, Linear, Step, Velocity};
 use crate::network::loss::Loss;
 
-/// Images that evaluation takes at once: a multiple of every tile's rows, few enough to stay in the second cache.
+/// Images that evaluation takes at once: a multiple of every tile's rows, few enough to stay in L2.
 pub const EVALUATION_BATCH: usize = 48;
 
 /// A multi-layer perceptron.
@@ -39,7 +40,7 @@ pub struct Buffers {
     hidden: Vec<Hidden>,
     /// The logits of the last layer, then their softmax, then ∂L/∂Z: `batch × classes`.
     pub probabilities: Matrix,
-    /// ∂L/∂Z of the layer at hand, and of the one before.
+    /// `dz`, the gradient at a layer's output, `batch × fan_out`, and `dx`, at its input, `batch × fan_in`.
     gradients: [Matrix; 2],
     scratch: [Matrix; 2],
     sharing: Sharing,
@@ -100,49 +101,51 @@ impl Network {
     }
 
     /// One step of training on the images in `batch`: forward, then from its loss back through the layers, each of which
-    /// takes its part of the step. `velocities` are the layers' ([`Linear::backward`]), or none without momentum.
+    /// takes its part of the step. `velocities` are the layers', or none without momentum.
     /// Returns the sum of the images' losses and how many were classified right, both before the step.
-    pub fn train(
+    pub fn train_step(
         &mut self,
         buffers: &mut Buffers,
         labels: &[u8],
         loss: Loss,
         mut dropout: Option<&mut Dropout>,
         step: Step,
-        velocities: &mut [Linear],
+        velocities: &mut [Velocity],
     ) -> (f64, usize) {
         let cpu = buffers.sharing.next(self.cpu_of_step(labels.len()));
         self.forward(cpu, buffers, dropout.as_deref_mut());
-        let Buffers { batch, column_sums, hidden, probabilities, gradients: [gradient, previous], scratch, .. } =
-            buffers;
+        let Buffers { batch, column_sums, hidden, probabilities, gradients: [dz, dx], scratch, .. } = buffers;
         let correct = count_correct(probabilities, labels);
-        let loss = loss.backward(probabilities, labels);
-        std::mem::swap(gradient, probabilities);
+        let loss = loss.loss_and_gradient_in_place(probabilities, labels);
+        std::mem::swap(dz, probabilities);
         for (l, layer) in self.layers.iter_mut().enumerate().rev() {
             let input = match l.checked_sub(1) {
                 None => Input::Pixels(batch, column_sums.of(&layer.weight)),
                 Some(before) => Input::Activations(&hidden[before].a),
             };
-            layer.backward(cpu, input, gradient, previous, (step, velocities.get_mut(l)), scratch);
-            if l == 0 {
-                column_sums.follow(cpu, batch, gradient, step);
+            if l > 0 {
+                layer.input_gradient(cpu, dz, dx, scratch);
             }
-            if let Some(Hidden { z, a, mask }) = l.checked_sub(1).map(|before| &mut hidden[before]) {
-                if dropout.as_ref().is_some_and(|dropout| dropout.after_activation) {
-                    self.activation.forward(cpu, z, a); // f(z) again, without the mask
-                }
-                self.activation.backward(cpu, z, a, previous);
-                if dropout.is_some() {
-                    apply_mask(cpu, previous, mask); // on either side of f, which acts on each number by itself
-                }
+            layer.update(cpu, input, dz, step, velocities.get_mut(l), &mut scratch[0]);
+            let Some(before) = l.checked_sub(1) else {
+                column_sums.follow(cpu, batch, dz, step);
+                break;
+            };
+            let Hidden { z, a, mask } = &mut hidden[before];
+            if dropout.as_ref().is_some_and(|dropout| dropout.after_activation) {
+                self.activation.forward(cpu, z, a); // f(z) again, without the mask
             }
-            std::mem::swap(gradient, previous);
+            self.activation.backward(cpu, z, a, dx);
+            if dropout.is_some() {
+                apply_mask(cpu, dx, mask); // on either side of f, which acts on each element by itself
+            }
+            std::mem::swap(dz, dx);
         }
         (loss, correct)
     }
 
-    /// What a step with so many images is computed on. On several threads, the largest product has to be worth sixteen times
-    /// as much as what is shared by itself, or too little of the rest is.
+    /// What computes a step on a batch of this many images. For several threads, its largest product has to be
+    /// worth sixteen times what is worth sharing by itself, or too little of the rest is.
     pub fn cpu_of_step(&self, images: usize) -> Cpu {
         let products = self.layers.iter().map(|layer| 2 * images * layer.weight.rows() * layer.weight.columns());
         self.cpu.for_work(products.max().unwrap_or(0) / 16)
@@ -188,45 +191,4 @@ impl Network {
         });
         probabilities
     }
-}
-
-/// The class of the largest probability; the first of equals.
-pub fn argmax(probabilities: &[f32]) -> u8 {
-    let mut best = 0;
-    for (class, p) in probabilities.iter().enumerate() {
-        if *p > probabilities[best] {
-            best = class;
-        }
-    }
-    best as u8
-}
-
-/// How many images of each label (row) were taken for each class (column); `probabilities` is `labels × classes`.
-///
-/// # Panics
-/// If there is not a label for each row, or one is not below `classes`.
-pub fn confusion(probabilities: &Matrix, labels: &[u8]) -> Vec<Vec<usize>> {
-    let (rows, classes) = (probabilities.rows(), probabilities.columns());
-    assert!(rows == labels.len(), "probabilities of {rows} images, and {} labels", labels.len());
-    let mut counts = vec![vec![0; classes]; classes];
-    for (i, &label) in labels.iter().enumerate() {
-        assert!(usize::from(label) < classes, "label {label} at image {i}, and {classes} classes");
-        counts[usize::from(label)][usize::from(argmax(probabilities.row(i)))] += 1;
-    }
-    counts
-}
-
-/// The share of images whose most probable class is their label; `probabilities` is `labels × classes`.
-///
-/// # Panics
-/// If there is not a label for each row.
-pub fn accuracy(probabilities: &Matrix, labels: &[u8]) -> f64 {
-    let rows = probabilities.rows();
-    assert!(rows == labels.len(), "probabilities of {rows} images, and {} labels", labels.len());
-    count_correct(probabilities, labels) as f64 / labels.len() as f64
-}
-
-/// How many images' most probable class is their label.
-fn count_correct(probabilities: &Matrix, labels: &[u8]) -> usize {
-    (0..labels.len()).filter(|&i| argmax(probabilities.row(i)) == labels[i]).count()
 }

@@ -4,15 +4,15 @@ use std::ffi::OsString;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use crate::config::MOST_NUMBERS;
 use crate::data::{Data, Dataset, Images, read_labels};
 use crate::error::{Error, Result};
 use crate::math::kernels::Cpu;
 use crate::math::matrix::Matrix;
-use crate::network::{argmax, confusion};
+use crate::metrics::{argmax, confusion};
 use crate::output::json::Reader;
 use crate::output::weights::{self, Model};
 use crate::session;
-use crate::training::MOST_NUMBERS;
 
 const USAGE: &str = "predict MODEL [IMAGES [LABELS]] [--activation NAME]";
 const HELP: &str = "

@@ -1,9 +1,7 @@
 //! A training run as a person sees it: what is checked before, shown during and left behind after it.
 
 use std::fs;
-use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -15,12 +13,13 @@ use crate::experiments::runs::Run;
 use crate::experiments::statistics::Spread;
 use crate::experiments::{Experiment, sweep};
 use crate::math::kernels::Cpu;
+use crate::metrics::argmax;
+use crate::network::Network;
 use crate::network::activation::Activation;
 use crate::network::layer::Initialisation;
 use crate::network::loss::Loss;
-use crate::network::{Network, argmax};
 use crate::output::json::quote;
-use crate::output::progress::{Console, duration, rate, thousands, wrap};
+use crate::output::progress::{Console, duration, rate, thousands};
 use crate::output::{self, history, report, weights};
 use crate::training::{self, Epoch, Event, Trained, Trainer};
 
@@ -61,22 +60,6 @@ pub fn run(config: &Config, console: &mut Console) -> Result<()> {
     console.line(&format!("{} has history.csv, curves.svg and model.safetensors", config.output.display()))?;
     console.line(&format!("open {} to draw a digit", config.output.join("report.html").display()))?;
     has_not_learnt(config, &trained, data.train.labels.len()).map_or(Ok(()), |why| console.line(&why))
-}
-
-/// The arguments of the command, after its name. One that is not Unicode is shown as far as it is.
-pub fn arguments() -> impl Iterator<Item = String> {
-    std::env::args_os().skip(1).map(|argument| argument.to_string_lossy().into_owned())
-}
-
-/// Refuses arguments where a command takes none.
-///
-/// # Errors
-/// If there is one.
-pub fn no_arguments() -> Result<()> {
-    arguments().next().map_or(Ok(()), |argument| {
-        let next = "change get_config in src/main.rs and run it again";
-        Err(Error::new("the arguments", argument, "none", next))
-    })
 }
 
 /// How many threads this machine can run at once.
@@ -139,7 +122,7 @@ fn train(config: &Config, trainer: Trainer, data: &Data, console: &mut Console) 
     console.line(&format!("running accuracy: each batch before its step; {tested_on} accuracy: after the epoch"))?;
     console.line(&format!("epoch  learning rate  mean loss  running  {tested_on:>width$}  seconds"))?;
     let (start, mut kept, mut history) = (Instant::now(), Instant::now(), Vec::new());
-    training::train(trainer, &data.test, &mut |event| match event {
+    training::fit(trainer, &data.test, &mut |event| match event {
         Event::Epoch(e, network) => {
             history.push(*e);
             if kept.elapsed() >= KEEP && e.epoch < config.epochs {
@@ -345,19 +328,4 @@ fn remedy(config: &Config, images: usize) -> String {
 /// An accuracy over `count` images, ± one binomial standard error: √(p(1 − p)/n).
 pub fn with_standard_error(accuracy: f64, count: usize) -> String {
     format!("{accuracy:.4} ± {:.4}", (accuracy * (1.0 - accuracy) / count as f64).sqrt())
-}
-
-/// What a command ends with: 0, or 1 after one message on standard error. A closed pipe is no failure: its reader has
-/// seen what it wanted.
-pub fn exit_code(result: Result<()>) -> ExitCode {
-    match result {
-        Ok(()) | Err(Error::ClosedPipe) => ExitCode::SUCCESS,
-        Err(problem) => {
-            let message = format!("error: {problem}");
-            let message = if io::stderr().is_terminal() { wrap(&message) } else { message };
-            // Where standard error is closed too, there is nobody left to tell.
-            let _ = writeln!(io::stderr(), "{message}");
-            ExitCode::FAILURE
-        }
-    }
 }

@@ -4,19 +4,21 @@ pub mod schedule;
 
 use std::mem;
 use std::path::Path;
+use std::thread;
 use std::time::Instant;
 
 use crate::config::Config;
-use crate::data::deformation::{Deformed, Deformer};
+use crate::data::deformation::Deformer;
 use crate::data::{Dataset, Images};
 use crate::error::{Error, Result};
 use crate::math::kernels::Cpu;
 use crate::math::matrix::Matrix;
-use crate::math::rng::{Purpose, Rng};
+use crate::math::rng::{Rng, Stream};
+use crate::metrics::accuracy;
 use crate::network::activation::Activation;
 use crate::network::dropout::Dropout;
-use crate::network::layer::{Linear, Step};
-use crate::network::{Buffers, EVALUATION_BATCH, Network, accuracy};
+use crate::network::layer::{Step, Velocity};
+use crate::network::{Buffers, Network};
 use crate::output::weights;
 
 /// What training tells whoever watches.
@@ -77,37 +79,6 @@ impl Trained {
     }
 }
 
-/// Half a GiB of numbers, a thousand times the coursework's network: a few times as much is what training and saving take.
-pub const MOST_NUMBERS: usize = 1 << 27;
-
-/// The widths of the network that `config` describes for `set`, from the images' size to the number of classes.
-///
-/// # Errors
-/// What [`Config::validate`] and [`check`] find, a batch larger than the training set, and a network or
-/// a batch larger than memory.
-fn widths(config: &Config, set: &Dataset) -> Result<Vec<usize>> {
-    config.validate()?;
-    check("the training set", set, config.classes)?;
-    let widths = [&[set.images.size()], &config.hidden_layers[..], &[config.classes]].concat();
-    let weights = widths.windows(2).map(|pair| pair[0].saturating_mul(pair[1])).fold(0, usize::saturating_add);
-    let activations = widths.iter().fold(0, |sum: usize, width| sum.saturating_add(*width));
-    let activations = activations.saturating_mul(config.batch_size.max(EVALUATION_BATCH));
-    let (batch_size, images) = (config.batch_size, set.labels.len());
-    if batch_size > images {
-        let expected = format!("at most {images}, the size of the training set");
-        return Err(Error::in_config("batch_size", batch_size.to_string(), expected));
-    }
-    let most = format!("at most {MOST_NUMBERS}");
-    if weights > MOST_NUMBERS {
-        return Err(Error::in_config("hidden_layers", format!("{weights} weights"), most));
-    }
-    if activations > MOST_NUMBERS {
-        let found = format!("{batch_size} images, which have {activations} activations in all layers");
-        return Err(Error::in_config("batch_size", found, most));
-    }
-    Ok(widths)
-}
-
 /// Checks that pixels fill the images of a set, and that each has a label below `classes`.
 fn check(name: &str, set: &Dataset, classes: usize) -> Result<()> {
     let Dataset { images: Images { rows, columns, pixels }, labels } = set;
@@ -140,10 +111,19 @@ fn initial_weights(path: &Path, widths: &[usize], activation: Activation, cpu: C
     Ok(network)
 }
 
-/// The least share that the weights lose to decay at once. One iteration's lr·λ, 2·10⁻⁷ as shipped, would be lost in the
-/// rounding of 1 − lr·λ and of the weights. So it is summed up to 2⁻¹⁶, which is 256 steps of f32 below 1, and still
-/// nothing beside the weights.
+/// Σ lr·λ since the last decay is held back until it exceeds this, 256 steps of f32 below 1. One iteration's
+/// lr·λ, 2·10⁻⁷ as shipped, would be lost in the rounding of 1 − lr·λ and of the weights.
 const LEAST_DECAY: f64 = 1.0 / (1 << 16) as f64;
+
+/// The training images as the deformer makes them: those of this epoch, and of the next.
+struct Prepared {
+    deformer: Deformer,
+    now: Images,
+    /// Made while this epoch trains; none where training has all cores.
+    next: Option<Images>,
+    /// Whether it is made.
+    is_ready: bool,
+}
 
 /// A network in training.
 pub struct Trainer<'a> {
@@ -151,10 +131,10 @@ pub struct Trainer<'a> {
     set: &'a Dataset,
     /// The network as it is now.
     pub network: Network,
-    /// The training images of this epoch and of the next, where they are deformed.
-    deformed: Option<Deformed>,
-    /// The velocity of each layer's weights and biases; none without momentum.
-    velocities: Vec<Linear>,
+    /// Where they are deformed, the training images.
+    prepared: Option<Prepared>,
+    /// The velocity of each layer; none without momentum.
+    velocities: Vec<Velocity>,
     buffers: Buffers,
     batch_labels: Vec<u8>,
     /// The numbers of the training images, in the order of the epoch.
@@ -163,7 +143,7 @@ pub struct Trainer<'a> {
     dropout: Option<Dropout>,
     /// Iterations done.
     iteration: usize,
-    /// Σ lr·λ that the weights have not lost yet.
+    /// Σ lr·λ since the last decay.
     decay: f64,
 }
 
@@ -174,83 +154,107 @@ impl<'a> Trainer<'a> {
     /// What [`Config::validate`] finds, a set whose pixels or labels do not fit it, initial weights of
     /// another network, a batch larger than the training set, and a network or a batch larger than memory.
     pub fn new(config: &'a Config, set: &'a Dataset, cpu: Cpu) -> Result<Self> {
-        let widths = widths(config, set)?;
+        config.validate()?;
+        check("the training set", set, config.classes)?;
+        let widths = config.widths(set.images.size(), set.labels.len())?;
         let Config { activation, initialisation, dropout: p, dropout_after_activation: after_activation, .. } = *config;
-        let rng = |purpose| Rng::new(config.seed, purpose);
+        let rng = |stream| Rng::new(config.seed, stream);
         let network = match &config.initial_weights {
-            None => Network::new(&widths, activation, initialisation, &mut rng(Purpose::Initialisation), cpu),
+            None => Network::new(&widths, activation, initialisation, &mut rng(Stream::Initialisation), cpu),
             Some(path) => initial_weights(path, &widths, activation, cpu)?,
         };
         let Images { rows, columns, .. } = set.images;
         let deformer = |deformation| Deformer::new(deformation, config.seed, cpu, rows, columns);
-        let deformed = match config.deformation {
+        let prepared = match config.deformation {
             None => None,
             Some(deformation) => {
-                let other_cores_are_free = network.cpu_of_step(config.batch_size).threads() == 1;
-                Some(Deformed::new(deformer(deformation)?, &set.images, other_cores_are_free))
+                let leaves_a_core = cpu.threads() > 1 && network.cpu_of_step(config.batch_size).threads() == 1;
+                Some(Prepared {
+                    deformer: deformer(deformation)?,
+                    now: set.images.clone(),
+                    next: leaves_a_core.then(|| set.images.clone()),
+                    is_ready: false,
+                })
             }
         };
-        let velocity = |pair: &[usize]| Linear::zeros(pair[0], pair[1]);
+        let velocity = |pair: &[usize]| Velocity::zeros(pair[0], pair[1]);
         Ok(Trainer {
             config,
             set,
-            deformed,
+            prepared,
             velocities: widths.windows(2).filter(|_| config.momentum > 0.0).map(velocity).collect(),
             buffers: network.buffers(),
             network,
             batch_labels: Vec::with_capacity(config.batch_size),
             order: (0..set.labels.len()).collect(),
-            shuffle: rng(Purpose::Shuffle),
-            dropout: (p > 0.0).then(|| Dropout { p, after_activation, rng: rng(Purpose::Dropout) }),
+            shuffle: rng(Stream::Shuffle),
+            dropout: (p > 0.0).then(|| Dropout { p, after_activation, rng: rng(Stream::Dropout) }),
             iteration: 0,
             decay: 0.0,
         })
     }
 
-    /// Trains once on every image, in a new order, and returns the epoch's learning rate, mean loss and running accuracy.
-    /// After each batch, `progress` is told how many images are done.
+    /// Trains once on every image, in a new order, and returns the epoch's learning rate, mean loss and
+    /// running accuracy. After each batch, `progress` is told how many images are done.
     ///
     /// # Errors
     /// Those of `progress`.
-    pub fn epoch(&mut self, progress: impl FnMut(usize) -> Result<()>) -> Result<(f32, f64, f64)> {
-        let epoch = self.iteration / self.order.len().div_ceil(self.config.batch_size);
-        let (mut deformed, images) = (self.deformed.take(), &self.set.images);
-        let result = match &mut deformed {
-            None => self.batches(images, progress),
-            Some(deformed) => {
-                let is_last = epoch + 1 == self.config.epochs;
-                deformed.epoch(epoch, is_last, images, |images| self.batches(images, progress))
-            }
-        };
-        self.deformed = deformed;
-        result
-    }
-
-    /// [`Trainer::epoch`] with these training images, deformed or not.
-    fn batches(&mut self, images: &Images, mut progress: impl FnMut(usize) -> Result<()>) -> Result<(f32, f64, f64)> {
-        let Config { batch_size, epochs, learning_rate, weight_decay, momentum, loss, schedule, .. } = *self.config;
+    pub fn train_epoch(&mut self, mut progress: impl FnMut(usize) -> Result<()>) -> Result<(f32, f64, f64)> {
+        let Config { batch_size, epochs, weight_decay, momentum, loss, schedule, .. } = *self.config;
         let count = self.order.len();
         let iterations = count.div_ceil(batch_size);
-        let (mut rate, mut total_loss, mut correct, mut done) = (0.0, 0.0, 0, 0);
-        self.shuffle.shuffle(&mut self.order);
-        for batch in self.order.chunks(batch_size) {
-            done += batch.len();
-            self.batch_labels.clear();
-            self.batch_labels.extend(batch.iter().map(|&i| self.set.labels[i]));
-
-            rate = schedule.rate(learning_rate, self.iteration, iterations * epochs, iterations);
-            self.decay += f64::from(rate) * f64::from(weight_decay);
-            let decay = if self.decay < LEAST_DECAY { 0.0 } else { mem::take(&mut self.decay) as f32 };
-            let step = Step { learning_rate: rate, decay, momentum };
-            let (labels, dropout) = (&self.batch_labels, self.dropout.as_mut());
-            self.buffers.batch.load(self.network.cpu, images, batch.iter().copied());
-            images.prefetch(self.order[done..].iter().take(batch_size).copied());
-            let result = self.network.train(&mut self.buffers, labels, loss, dropout, step, &mut self.velocities);
-            (total_loss, correct) = (total_loss + result.0, correct + result.1);
-            self.iteration += 1;
-            progress(done)?;
+        let epoch = self.iteration / iterations;
+        let mut images = &self.set.images;
+        let mut make_next = None;
+        if let Some(Prepared { deformer, now, next, is_ready }) = &mut self.prepared {
+            match next {
+                Some(next) if mem::take(is_ready) => mem::swap(now, next),
+                _ => deformer.deform_all(self.network.cpu, epoch, images, now),
+            }
+            let next = next.as_mut().filter(|_| epoch + 1 < epochs);
+            let original = mem::replace(&mut images, now);
+            make_next = next.map(|next| {
+                move || {
+                    deformer.deform_all(Cpu::best(), epoch + 1, original, next);
+                    *is_ready = true;
+                }
+            });
         }
-        Ok((rate, total_loss / count as f64, correct as f64 / count as f64))
+        self.shuffle.shuffle(&mut self.order);
+        let mut learning_rate = 0.0;
+        let mut total_loss = 0.0;
+        let mut correct = 0;
+        let mut done = 0;
+        thread::scope(|scope| {
+            // Where the system has no thread to give, the next epoch begins with it.
+            make_next.map(|make_next| thread::Builder::new().spawn_scoped(scope, make_next).ok());
+            for batch in self.order.chunks(batch_size) {
+                done += batch.len();
+                self.batch_labels.clear();
+                self.batch_labels.extend(batch.iter().map(|&i| self.set.labels[i]));
+                self.buffers.batch.load(self.network.cpu, images, batch.iter().copied());
+                images.prefetch(self.order[done..].iter().take(batch_size).copied());
+
+                learning_rate =
+                    schedule.rate(self.config.learning_rate, self.iteration, iterations * epochs, iterations);
+                self.decay += f64::from(learning_rate) * f64::from(weight_decay);
+                let decay = if self.decay < LEAST_DECAY { 0.0 } else { mem::take(&mut self.decay) as f32 };
+                let step = Step { learning_rate, decay, momentum };
+                let (batch_loss, batch_correct) = self.network.train_step(
+                    &mut self.buffers,
+                    &self.batch_labels,
+                    loss,
+                    self.dropout.as_mut(),
+                    step,
+                    &mut self.velocities,
+                );
+                total_loss += batch_loss;
+                correct += batch_correct;
+                self.iteration += 1;
+                progress(done)?;
+            }
+            Ok((learning_rate, total_loss / count as f64, correct as f64 / count as f64))
+        })
     }
 }
 
@@ -260,7 +264,7 @@ impl<'a> Trainer<'a> {
 /// # Errors
 /// Those of `watch`, a test set that is none or has images of another size, and training that has
 /// diverged: weights, loss or outputs no longer finite.
-pub fn train(mut trainer: Trainer, test: &Dataset, watch: &mut dyn FnMut(Event) -> Result<()>) -> Result<Trained> {
+pub fn fit(mut trainer: Trainer, test: &Dataset, watch: &mut dyn FnMut(Event) -> Result<()>) -> Result<Trained> {
     let (config, images) = (trainer.config, &trainer.set.images);
     check("the test set", test, config.classes)?;
     if test.images.size() != images.size() {
@@ -272,7 +276,8 @@ pub fn train(mut trainer: Trainer, test: &Dataset, watch: &mut dyn FnMut(Event) 
     let mut test_probabilities = Matrix::default();
     for epoch in 1..=config.epochs {
         let start = Instant::now();
-        let (learning_rate, loss, running_accuracy) = trainer.epoch(|images| watch(Event::Batch { epoch, images }))?;
+        let (learning_rate, loss, running_accuracy) =
+            trainer.train_epoch(|images| watch(Event::Batch { epoch, images }))?;
         test_probabilities = trainer.network.predict(&test.images);
         // The loss is from before the last update; finite weights can still be large enough for an infinite output.
         let outputs_are_finite = test_probabilities.iter().all(|p| p.is_finite());

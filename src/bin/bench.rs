@@ -11,15 +11,15 @@ use std::time::Instant;
 use mnist_mlp::data::{Data, Dataset, batch::Batch};
 use mnist_mlp::math::kernels::product::{matmul, matmul_transposed_a, matmul_transposed_b};
 use mnist_mlp::math::matrix::{Matrix, sum_rows};
-use mnist_mlp::math::{kernels::Cpu, rng::Purpose, rng::Rng};
+use mnist_mlp::math::{kernels::Cpu, rng::Rng, rng::Stream};
 use mnist_mlp::network::layer::{Initialisation, Input, Linear, Step};
 use mnist_mlp::training::{Trainer, schedule::Schedule};
+use mnist_mlp::{command, output::progress::Console, session};
 use mnist_mlp::{config::Config, error::Error, error::Result, for_each_instruction_set};
-use mnist_mlp::{output::progress::Console, session};
 
 fn main() -> ExitCode {
-    let arguments: Vec<String> = session::arguments().collect();
-    session::exit_code(match &arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+    let arguments: Vec<String> = command::arguments().collect();
+    command::exit_code(match &arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         [] => bench(),
         [layers, batch_size, images] => train(layers, batch_size, images, true),
         [layers, batch_size, images, "--no-zeros"] => train(layers, batch_size, images, false),
@@ -48,7 +48,7 @@ fn train(layers: &str, batch_size: &str, images: &str, with_zeros: bool) -> Resu
     let mut best = f64::INFINITY;
     for _ in 0..3 {
         let start = Instant::now();
-        trainer.epoch(|_| Ok(()))?;
+        trainer.train_epoch(|_| Ok(()))?;
         best = best.min(start.elapsed().as_secs_f64());
     }
     Console::stdout().line(&(set.labels.len() as f64 / best).to_string())
@@ -56,7 +56,7 @@ fn train(layers: &str, batch_size: &str, images: &str, with_zeros: bool) -> Resu
 
 /// The set with noise for images, in which no pixel is background.
 fn without_zeros(mut set: Dataset) -> Dataset {
-    let mut rng = Rng::new(1, Purpose::Shuffle);
+    let mut rng = Rng::new(1, Stream::Shuffle);
     set.images.pixels.fill_with(|| 1 + rng.below(255) as u8);
     set
 }
@@ -139,7 +139,7 @@ impl Bench {
         });
         let needed = layers.filter(|product| product.3 < 784); // of pixels no gradient is
         let products = needed.chain([128, 256, 512, 1024, 2048].map(|n| ("square", n, n, n)));
-        let (cpu, mut rng) = (self.cpu, Rng::new(1, Purpose::Initialisation));
+        let (cpu, mut rng) = (self.cpu, Rng::new(1, Stream::Initialisation));
         let mut random = |m, n| Linear::new(m, n, Initialisation::Normal, &mut rng).weight;
         for (name, m, k, n) in products {
             let a = if name == "weight gradient" { random(k, m) } else { random(m, k) };
@@ -166,12 +166,11 @@ impl Bench {
             batch.load(cpu, &set.images, i * batch_size..(i + 1) * batch_size);
         }
         let operations = (50 * batch_size) as f64 * operations(&[layer.clone()]);
-        let [mut d, mut none, mut sums, a, b] = <[Matrix; 5]>::default();
-        let mut scratch = [a, b];
+        let [mut d, mut sums, mut scratch] = <[Matrix; 3]>::default();
         sum_rows(&layer.weight, &mut sums);
         let forward = || {
             let inputs = batches.iter().map(|batch| Input::Pixels(batch, &sums));
-            inputs.for_each(|input| layer.forward(cpu, input, &mut d, &mut scratch[0]));
+            inputs.for_each(|input| layer.forward(cpu, input, &mut d, &mut scratch));
         };
         self.row("first layer forward, digits", operations, 0, forward)?;
         // At this rate D becomes −D: never 0, and the weights go to and fro.
@@ -179,7 +178,7 @@ impl Bench {
         let backward = || {
             for batch in &batches {
                 let input = Input::Pixels(batch, &sums);
-                layer.backward(cpu, input, &mut d, &mut none, (step, None), &mut scratch);
+                layer.update(cpu, input, &mut d, step, None, &mut scratch);
             }
         };
         self.row("first layer backward, digits", operations, 0, backward)
@@ -213,7 +212,7 @@ impl Bench {
         let (layers, images) = (&trainer.network.layers, set.labels.len());
         let operations = (3.0 * operations(layers) - operations(&layers[..1])) * images as f64;
         // The only errors are those of the closure.
-        self.row(name, operations, images, || drop(trainer.epoch(|_| Ok(()))))
+        self.row(name, operations, images, || drop(trainer.train_epoch(|_| Ok(()))))
     }
 }
 

@@ -4,10 +4,10 @@ use std::process::ExitCode;
 
 use mnist_mlp::config::Config;
 use mnist_mlp::output::progress::Console;
-use mnist_mlp::{experiments, session};
+use mnist_mlp::{command, experiments, session};
 
 fn main() -> ExitCode {
     let config = Config { output: "runs/best".into(), ..experiments::best() };
     let run = || session::run(&config, &mut Console::stdout());
-    session::exit_code(session::no_arguments().and_then(|()| run()))
+    command::exit_code(command::no_arguments().and_then(|()| run()))
 }

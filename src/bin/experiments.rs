@@ -4,6 +4,7 @@ use std::ops::RangeInclusive;
 use std::path::Path;
 use std::process::ExitCode;
 
+use mnist_mlp::command;
 use mnist_mlp::data::Data;
 use mnist_mlp::error::{Error, Result};
 use mnist_mlp::experiments::{self, Experiment, RESULTS, runs, sweep, tables};
@@ -46,8 +47,8 @@ struct Request<'a> {
 }
 
 fn main() -> ExitCode {
-    let arguments: Vec<String> = session::arguments().collect();
-    session::exit_code(run(&arguments.iter().map(String::as_str).collect::<Vec<_>>()))
+    let arguments: Vec<String> = command::arguments().collect();
+    command::exit_code(run(&arguments.iter().map(String::as_str).collect::<Vec<_>>()))
 }
 
 fn run(arguments: &[&str]) -> Result<()> {

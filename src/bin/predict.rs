@@ -4,8 +4,8 @@ use std::env;
 use std::io;
 use std::process::ExitCode;
 
-use mnist_mlp::{predict, session};
+use mnist_mlp::{command, predict};
 
 fn main() -> ExitCode {
-    session::exit_code(predict::run(env::args_os().skip(1).collect(), &mut io::stdout().lock()))
+    command::exit_code(predict::run(env::args_os().skip(1).collect(), &mut io::stdout().lock()))
 }

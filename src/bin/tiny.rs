@@ -3,11 +3,11 @@
 //! Left out: dropout, momentum, deformed images. `compare`, at the end, also runs the fast program.
 
 use mnist_mlp::data::{Data, gzip::gunzip};
-use mnist_mlp::math::{kernels::Cpu, rng::Purpose, rng::Rng};
+use mnist_mlp::math::{kernels::Cpu, rng::Rng, rng::Stream};
 use mnist_mlp::network::{activation::Activation, loss::Loss};
 use mnist_mlp::output::progress::{Console, duration};
 use mnist_mlp::training::{self, Trainer, schedule::Schedule};
-use mnist_mlp::{config::Config, error::Error, error::Result, session};
+use mnist_mlp::{command, config::Config, error::Error, error::Result, session};
 use std::{path::Path, process::ExitCode, time::Instant};
 
 /// A list of rows: `a[i][j]` is in row i and column j.
@@ -140,7 +140,7 @@ fn train_step(layers: &mut [Layer], config: &Config, rate: f32, set: &Set, batch
 /// Trains a new network; returns its layers and the mean loss of an image, as its batch found it.
 pub fn train(config: &Config, set: &Set, out: &mut Console) -> Result<(Vec<Layer>, f64)> {
     let (images, labels) = set;
-    let mut rng = Rng::new(config.seed, Purpose::Initialisation);
+    let mut rng = Rng::new(config.seed, Stream::Initialisation);
     let mut layers = vec![];
     let mut fan_in = images[0].len();
     for &fan_out in config.hidden_layers.iter().chain([&config.classes]) {
@@ -151,7 +151,7 @@ pub fn train(config: &Config, set: &Set, out: &mut Console) -> Result<(Vec<Layer
         layers.push(Layer { weight, bias });
         fan_in = fan_out;
     }
-    let mut rng = Rng::new(config.seed, Purpose::Shuffle);
+    let mut rng = Rng::new(config.seed, Stream::Shuffle);
     let mut order: Vec<usize> = (0..labels.len()).collect();
     let iterations = labels.len().div_ceil(config.batch_size); // of an epoch
     let total = config.epochs * iterations;
@@ -186,7 +186,7 @@ fn compare(out: &mut Console) -> Result<()> {
         format!("{name:16} {seconds:6.2} s, test accuracy {accuracy}")
     };
     let trainer = Trainer::new(&config, &data.train, Cpu::best())?;
-    let fast = training::train(trainer, &data.test, &mut |_| Ok(()))?;
+    let fast = training::fit(trainer, &data.test, &mut |_| Ok(()))?;
     out.line(&line("the fast program", fast.history[0].seconds, fast.test_accuracy()))?;
     let (set, test) = (read_set(&config.data, "train")?, read_set(&config.data, "t10k")?);
     let start = Instant::now();
@@ -196,5 +196,5 @@ fn compare(out: &mut Console) -> Result<()> {
 }
 
 fn main() -> ExitCode {
-    session::exit_code(session::no_arguments().and_then(|()| compare(&mut Console::stdout())))
+    command::exit_code(command::no_arguments().and_then(|()| compare(&mut Console::stdout())))
 }

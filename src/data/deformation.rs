@@ -4,14 +4,11 @@
 //! Simard, Steinkraus and Platt, "Best practices for convolutional neural networks applied to visual document analysis"
 //! (2003): affine and elastic deformations. As there, the elastic field is uniform noise smoothed by a Gaussian.
 
-use std::mem;
-use std::thread;
-
 use crate::data::Images;
 use crate::error::{Error, Result};
 use crate::for_each_instruction_set;
 use crate::math::kernels::Cpu;
-use crate::math::rng::{Purpose, Rng};
+use crate::math::rng::{Rng, Stream};
 
 /// How strongly images are deformed. "Up to" is drawn for each image anew, uniformly and in both directions.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -150,7 +147,7 @@ impl Deformer {
             cpu,
             rows,
             columns,
-            key: Rng::new(seed, Purpose::Deformation).next_u64(),
+            key: Rng::new(seed, Stream::Deformation).next_u64(),
             noise: vec![0.0; (grid_rows * 2 * grid_columns).next_multiple_of(4)],
             grid_columns,
             smoothed: vec![[0.0; LANES]; grid_rows * 2 * across.len()],
@@ -187,7 +184,7 @@ impl Deformer {
     }
 
     /// `deformed ←` all `images` as they are in `epoch`, on the threads of `cpu`.
-    fn deform_all(&self, cpu: Cpu, epoch: usize, images: &Images, deformed: &mut Images) {
+    pub fn deform_all(&self, cpu: Cpu, epoch: usize, images: &Images, deformed: &mut Images) {
         let count = cpu.chunk_len(images.count(), 1);
         cpu.each(deformed.pixels.chunks_mut(count * images.size()).enumerate(), |(i, pixels)| {
             let mut deformer = self.clone();
@@ -198,44 +195,8 @@ impl Deformer {
     }
 
     fn place(&mut self, epoch: usize, number: usize) {
-        let rng = Rng::new(self.key.wrapping_add(((epoch as u64) << 32) + number as u64), Purpose::Deformation);
+        let rng = Rng::new(self.key.wrapping_add(((epoch as u64) << 32) + number as u64), Stream::Deformation);
         place(self.cpu, self, rng);
-    }
-}
-
-/// The deformed images of one epoch; and of the next, where these are made on another core while a network trains.
-pub struct Deformed {
-    deformer: Deformer,
-    now: Images,
-    /// Of the epoch of that number, once they are made; None where training has all cores.
-    next: Option<(Images, Option<usize>)>,
-}
-
-impl Deformed {
-    /// A place for as many images as there are in `images`; `ahead`, for those of the next epoch as well.
-    pub fn new(deformer: Deformer, images: &Images, ahead: bool) -> Self {
-        Deformed { deformer, now: images.clone(), next: ahead.then(|| (images.clone(), None)) }
-    }
-
-    /// What `train` returns, given all `images` as they are in `epoch`. Meanwhile those of the next epoch are made, unless
-    /// this is the last.
-    pub fn epoch<T>(&mut self, epoch: usize, is_last: bool, images: &Images, train: impl FnOnce(&Images) -> T) -> T {
-        let Deformed { deformer, now, next } = self;
-        match next {
-            Some((next, made)) if *made == Some(epoch) => mem::swap(now, next),
-            // The first, or the system had no thread to give, or it is always so.
-            _ => deformer.deform_all(deformer.cpu, epoch, images, now),
-        }
-        thread::scope(|scope| {
-            if let Some((next, made)) = next.as_mut().filter(|_| !is_last) {
-                let make_next = || {
-                    deformer.deform_all(deformer.cpu.on_threads(1), epoch + 1, images, next);
-                    *made = Some(epoch + 1);
-                };
-                thread::Builder::new().spawn_scoped(scope, make_next).ok();
-            }
-            train(now)
-        })
     }
 }
 

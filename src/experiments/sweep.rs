@@ -112,7 +112,7 @@ fn train(
 ) -> Result<Box<(Run, Trained)>> {
     let config = Config { seed, ..experiment.config.clone() };
     let trainer = Trainer::new(&config, &data.train, Cpu::best())?;
-    let trained = training::train(trainer, &data.test, &mut |event| match event {
+    let trained = training::fit(trainer, &data.test, &mut |event| match event {
         Event::Batch { .. } => Ok(()),
         Event::Epoch(..) => epoch(),
     })?;

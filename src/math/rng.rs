@@ -1,9 +1,9 @@
 //! Random numbers: a tiny xorshift generator, and Box–Muller for Gaussian ones.
 
-/// What a generator is for. Each purpose has its own sequence of the one seed, so that, say, dropout does not change
+/// The streams of random numbers that one seed gives, one for each use: so dropout, say, does not change
 /// the initial weights or the order of the images.
 #[derive(Clone, Copy, Debug)]
-pub enum Purpose {
+pub enum Stream {
     /// Initial weights and biases.
     Initialisation = 1,
     /// The order of the images in each epoch.
@@ -23,11 +23,11 @@ pub struct Rng {
 }
 
 impl Rng {
-    /// The sequence of `seed` for `purpose`; any seed is good.
-    pub fn new(seed: u64, purpose: Purpose) -> Self {
-        // The finaliser of SplitMix64 (Steele and others, 2014): it separates seeds and purposes that lie close
+    /// The `stream` of `seed`; any seed is good.
+    pub fn new(seed: u64, stream: Stream) -> Self {
+        // The finaliser of SplitMix64 (Steele and others, 2014): it separates seeds and streams that lie close
         // together. It maps one number in 2⁶⁴ to zero, which xorshift could not leave.
-        let mut z = seed.wrapping_add((purpose as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        let mut z = seed.wrapping_add((stream as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15));
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         z ^= z >> 31;

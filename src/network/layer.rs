@@ -86,14 +86,14 @@ impl ColumnSums {
     }
 }
 
-/// One step of gradient descent, of which each layer takes its part.
+/// The numbers of one step of gradient descent, the same for all layers.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Step {
-    /// lr, the rate of this iteration.
+    /// lr, the learning rate of this iteration.
     pub learning_rate: f32,
-    /// The share that the weights lose to the L2 penalty: lr·λ, summed over the iterations since they last lost any.
+    /// Σ lr·λ since the last decay; 0 while it is held back.
     pub decay: f32,
-    /// μ, the share of the last step that is taken again.
+    /// μ: how much of its velocity a weight keeps.
     pub momentum: f32,
 }
 
@@ -141,51 +141,49 @@ impl Linear {
         }
     }
 
-    /// From D = ∂L/∂Z, `batch × fan_out`, to `input_gradient ← D·Wᵀ` = ∂L/∂X, `batch × fan_in` (which nobody needs of
-    /// pixels, whose is left alone), and then a step down ∂L/∂W = Xᵀ·D and ∂L/∂b = ΣD, the sum of D's rows.
+    /// `dx ← dz·Wᵀ`: from ∂L/∂Z, `batch × fan_out`, to ∂L/∂X, `batch × fan_in`. Flushes `dz`; `scratch` is
+    /// overwritten.
+    pub fn input_gradient(&self, cpu: Cpu, dz: &mut Matrix, dx: &mut Matrix, scratch: &mut [Matrix; 2]) {
+        dz.zip_map(cpu, [], |d, []| flush(d));
+        matmul_transposed_b(cpu, dz, &self.weight, dx, scratch);
+    }
+
+    /// A step down the gradients ∂L/∂W = Xᵀ·dz and ∂L/∂b = Σdz, the sum of its rows. With D = −lr·dz:
     ///
-    /// Without momentum it is `W ← (1 − lr·λ)·W + Xᵀ·(−lr·D)` and `b ← b − lr·ΣD`: one product, which adds to W, so that
-    /// no gradient is stored. With momentum the same product adds to the velocity V, which has the
-    /// shapes of the layer: `V ← μ·V + Xᵀ·(−lr·D) − lr·λ·W`, then `W ← W + V`; likewise for b, without
-    /// λ (Sutskever and others, "On the importance of initialization and momentum in deep learning",
-    /// 2013). So λ·W is part of the gradient, as in PyTorch's SGD. That multiplies V by lr where W
-    /// takes it: the same at a constant rate, and a falling one also shortens the steps under way.
+    /// Without momentum it is `W ← (1 − lr·λ)·W + Xᵀ·D` and `b ← b + ΣD`: one product, which adds to W, so
+    /// that no gradient is stored. With momentum the same product adds to the velocity V:
+    /// `V ← μ·V + Xᵀ·D − lr·λ·W`, then `W ← W + V`; likewise for b, without λ (Sutskever and others, "On the
+    /// importance of initialization and momentum in deep learning", 2013). So λ·W is part of the gradient,
+    /// as in PyTorch's SGD. That multiplies V by lr where W takes it: the same at a constant rate, and a
+    /// falling one also shortens the steps under way.
     ///
-    /// D becomes −lr·D, and `scratch` is overwritten.
-    pub fn backward(
+    /// `dz` becomes D, and `sum` is overwritten.
+    pub fn update(
         &mut self,
         cpu: Cpu,
         input: Input,
-        gradient: &mut Matrix,
-        input_gradient: &mut Matrix,
-        (step, velocity): (Step, Option<&mut Linear>),
-        scratch: &mut [Matrix; 2],
+        dz: &mut Matrix,
+        step: Step,
+        velocity: Option<&mut Velocity>,
+        sum: &mut Matrix,
     ) {
-        // What is too small to change a weight becomes 0. Its products would soon be subnormal, with which many processors
-        // compute a hundred times as slowly: saturated units would bring training to a crawl.
-        let flush = |d: f32| if d.abs() < 1e-24 { 0.0 } else { d };
-        if let Input::Activations(_) = input {
-            gradient.zip_map(cpu, [], |d, []| flush(d));
-            matmul_transposed_b(cpu, gradient, &self.weight, input_gradient, scratch);
-        }
-        gradient.zip_map(cpu, [], |d, []| -step.learning_rate * flush(d));
-        let [sum, _] = scratch;
-        sum_rows(gradient, sum);
+        dz.zip_map(cpu, [], |d, []| -step.learning_rate * flush(d));
+        sum_rows(dz, sum);
         match velocity {
-            None => self.add(cpu, input, gradient, sum, 1.0 - step.decay, 1.0),
-            Some(velocity) => {
-                velocity.add(cpu, input, gradient, sum, step.momentum, step.momentum);
-                for (w, v) in self.weight.padded_mut().iter_mut().zip(velocity.weight.padded_mut()) {
+            None => self.accumulate(cpu, input, dz, sum, [1.0 - step.decay, 1.0]),
+            Some(Velocity(v)) => {
+                v.accumulate(cpu, input, dz, sum, [step.momentum; 2]);
+                for (w, v) in self.weight.padded_mut().iter_mut().zip(v.weight.padded_mut()) {
                     *v -= step.decay * *w;
                     *w += *v;
                 }
-                self.bias.iter_mut().zip(&velocity.bias).for_each(|(b, v)| *b += v);
+                self.bias.iter_mut().zip(&v.bias).for_each(|(b, v)| *b += v);
             }
         }
     }
 
     /// `W ← β·W + Xᵀ·D` and `b ← γ·b + ΣD`, where `sum` is ΣD and is overwritten.
-    fn add(&mut self, cpu: Cpu, input: Input, d: &Matrix, sum: &mut Matrix, beta: f32, gamma: f32) {
+    fn accumulate(&mut self, cpu: Cpu, input: Input, d: &Matrix, sum: &mut Matrix, [beta, gamma]: [f32; 2]) {
         self.bias.iter_mut().zip(sum.row(0)).for_each(|(b, sum)| *b = gamma * *b + sum);
         match input {
             Input::Activations(x) => matmul_transposed_a(cpu, x, d, beta, &mut self.weight),
@@ -195,4 +193,21 @@ impl Linear {
             }
         }
     }
+}
+
+/// V, the velocity of a layer's weights and biases, in the shapes of the layer.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Velocity(Linear);
+
+impl Velocity {
+    /// Of a layer that has not moved.
+    pub fn zeros(fan_in: usize, fan_out: usize) -> Self {
+        Velocity(Linear::zeros(fan_in, fan_out))
+    }
+}
+
+/// Flush |d| < 1e-24 to 0: products with it would be subnormal, about 100 times as slow, and saturated
+/// units would bring training to a crawl.
+fn flush(d: f32) -> f32 {
+    if d.abs() < 1e-24 { 0.0 } else { d }
 }

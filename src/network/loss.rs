@@ -13,7 +13,7 @@ pub enum Loss {
 
 impl Loss {
     /// The loss of a batch, whose softmax `probabilities`, `batch × classes`, become its gradient ∂L/∂z by the logits z.
-    pub fn backward(self, probabilities: &mut Matrix, labels: &[u8]) -> f64 {
+    pub fn loss_and_gradient_in_place(self, probabilities: &mut Matrix, labels: &[u8]) -> f64 {
         let rows = labels.iter().enumerate();
         rows.map(|(i, &label)| {
             let row = probabilities.row_mut(i);

@@ -7,7 +7,8 @@
 //! Gaussians, and the limit of the sum is set on those.
 
 use crate::data::{Dataset, Images};
-use crate::network::{Network, argmax};
+use crate::metrics::argmax;
+use crate::network::Network;
 
 /// The most rows and columns of the grid.
 const MOST_SIDE: usize = 10;

@@ -4,7 +4,7 @@
 
 use crate::config::Config;
 use crate::data::{Data, Dataset};
-use crate::network::{argmax, confusion};
+use crate::metrics::{argmax, confusion};
 use crate::output::doubt::Likeness;
 use crate::output::json::quote;
 use crate::training::Trained;

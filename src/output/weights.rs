@@ -16,6 +16,7 @@ use std::io::Read;
 use std::ops::Range;
 use std::path::Path;
 
+use crate::config::MOST_NUMBERS;
 use crate::error::{Error, Result};
 use crate::math::kernels::Cpu;
 use crate::math::matrix::{Matrix, transpose};
@@ -23,7 +24,6 @@ use crate::network::Network;
 use crate::network::activation::Activation;
 use crate::network::layer::Linear;
 use crate::output::json::{Reader, excerpt, quote};
-use crate::training::MOST_NUMBERS;
 
 /// The longest header that is read: the limit of the safetensors library.
 const LONGEST_HEADER: u64 = 100_000_000;

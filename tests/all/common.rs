@@ -173,7 +173,7 @@ pub fn pictures(count: usize, rows: usize, columns: usize, classes: usize) -> Da
 
 /// Trains a network through all epochs, unwatched.
 pub fn train(config: &Config, data: &Data, cpu: Cpu) -> Result<Trained> {
-    training::train(Trainer::new(config, &data.train, cpu)?, &data.test, &mut |_| Ok(()))
+    training::fit(Trainer::new(config, &data.train, cpu)?, &data.test, &mut |_| Ok(()))
 }
 
 /// All of these images as a batch.

@@ -181,7 +181,7 @@ fn one_thread() {
         most = most.max(threads());
         Ok(())
     };
-    trainer.epoch(progress).unwrap();
+    trainer.train_epoch(progress).unwrap();
     assert_eq!(most, before);
 }
 

@@ -5,7 +5,7 @@ use std::thread;
 use crate::common::{MNIST, SIGMAS, assert_mean, pictures};
 use mnist_mlp::data::deformation::{Deformation, Deformer};
 use mnist_mlp::math::kernels::Cpu;
-use mnist_mlp::math::rng::{Purpose, Rng};
+use mnist_mlp::math::rng::{Rng, Stream};
 
 const NONE: Deformation =
     Deformation { rotation: 0.0, scale: 0.0, shear: 0.0, shift: 0.0, elastic: 0.0, smoothness: 4.0 };
@@ -198,12 +198,12 @@ fn each_affine_part_does_what_its_name_says_and_no_more() {
 fn the_affine_parts_follow_one_another() {
     let (rows, columns) = (12, 21);
     let mut deformer = deformer(Deformation { elastic: 0.0, ..STRONG }, rows, columns);
-    let key = Rng::new(1, Purpose::Deformation).next_u64();
+    let key = Rng::new(1, Stream::Deformation).next_u64();
     let product =
         |a: [[f64; 2]; 2], b: [[f64; 2]; 2]| [0, 1].map(|i| [0, 1].map(|j| a[i][0] * b[0][j] + a[i][1] * b[1][j]));
     for number in 0..100 {
         let sources: Vec<_> = deformer.sources(3, number).map(|source| source.map(f64::from)).collect();
-        let mut rng = Rng::new(key.wrapping_add((3 << 32) + number as u64), Purpose::Deformation);
+        let mut rng = Rng::new(key.wrapping_add((3 << 32) + number as u64), Stream::Deformation);
         let mut draw = |most: f32| f64::from(most) * (2.0 * rng.uniform() - 1.0);
         let (sin, cos) = draw(STRONG.rotation).to_radians().sin_cos();
         let shear = draw(STRONG.shear);

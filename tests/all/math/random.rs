@@ -5,15 +5,15 @@
 use std::collections::HashSet;
 
 use crate::common::{assert_mean, assert_uniform};
-use mnist_mlp::math::rng::{Purpose, Rng};
+use mnist_mlp::math::rng::{Rng, Stream};
 use mnist_mlp::network::layer::{Initialisation, Linear};
 use proptest::prelude::*;
 
-const PURPOSES: [Purpose; 3] = [Purpose::Initialisation, Purpose::Shuffle, Purpose::Dropout];
+const STREAMS: [Stream; 3] = [Stream::Initialisation, Stream::Shuffle, Stream::Dropout];
 const COUNT: usize = 1_000_000;
 
 fn rng(seed: u64) -> Rng {
-    Rng::new(seed, Purpose::Shuffle)
+    Rng::new(seed, Stream::Shuffle)
 }
 
 // ---- The generator -----------------------------------------------------------------------------------------------
@@ -123,27 +123,26 @@ fn every_order_is_equally_likely() {
 // ---- Seeds -------------------------------------------------------------------------------------------------------
 
 #[test]
-fn neighbouring_seeds_and_purposes_have_nothing_in_common() {
+fn neighbouring_seeds_and_streams_have_nothing_in_common() {
     let seeds: Vec<u64> =
         (0..1000).flat_map(|i| [i, u64::MAX - i, 1 << (i % 64)]).collect::<HashSet<_>>().into_iter().collect();
-    let start = |seed, purpose| {
-        let mut rng = Rng::new(seed, purpose);
+    let start = |seed, stream| {
+        let mut rng = Rng::new(seed, stream);
         [0; 4].map(|_: u64| rng.next_u64())
     };
-    let starts: Vec<u64> =
-        seeds.iter().flat_map(|&seed| PURPOSES.map(|purpose| start(seed, purpose))).flatten().collect();
+    let starts: Vec<u64> = seeds.iter().flat_map(|&seed| STREAMS.map(|stream| start(seed, stream))).flatten().collect();
     assert_eq!(starts.iter().collect::<HashSet<_>>().len(), starts.len());
-    assert_eq!(start(1, Purpose::Dropout), start(1, Purpose::Dropout));
+    assert_eq!(start(1, Stream::Dropout), start(1, Stream::Dropout));
 
     // Two unrelated numbers of 64 bits differ in 32 of them, with the variance of 64 coins: 16.
     let differing = |a: [u64; 4], b: [u64; 4]| (0..4).map(move |i| f64::from((a[i] ^ b[i]).count_ones()));
     let seeds = (0..1000).chain(u64::MAX - 1000..u64::MAX);
-    let by_seed = seeds.clone().flat_map(|s| PURPOSES.map(|p| differing(start(s, p), start(s + 1, p)))).flatten();
+    let by_seed = seeds.clone().flat_map(|s| STREAMS.map(|p| differing(start(s, p), start(s + 1, p)))).flatten();
     assert_mean("seeds", by_seed, 32.0, 16.0);
-    let [a, b, c] = PURPOSES;
-    let by_purpose =
+    let [a, b, c] = STREAMS;
+    let by_stream =
         seeds.flat_map(|s| [(a, b), (b, c), (c, a)].map(|(p, q)| differing(start(s, p), start(s, q)))).flatten();
-    assert_mean("purposes", by_purpose, 32.0, 16.0);
+    assert_mean("streams", by_stream, 32.0, 16.0);
 }
 
 /// This seed was found by going backwards from 64 set bits: the largest number that there is.
@@ -156,13 +155,13 @@ fn the_largest_uniform_number_is_below_one() {
     assert!(rng(SEED).normal().is_finite());
 }
 
-/// The seed that the mixing of seed and purpose maps to zero, where xorshift would stay for ever. It goes to 1, from where
+/// The seed that the mixing of seed and stream maps to zero, where xorshift would stay for ever. It goes to 1, from where
 /// the numbers are those of Marsaglia's shifts 12, 25, 27 and Vigna's multiplier, computed elsewhere.
 #[test]
 fn no_seed_is_stuck_at_zero() {
-    for purpose in PURPOSES {
-        let seed = 0_u64.wrapping_sub((purpose as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15));
-        let mut rng = Rng::new(seed, purpose);
+    for stream in STREAMS {
+        let seed = 0_u64.wrapping_sub((stream as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        let mut rng = Rng::new(seed, stream);
         let known = [0x47e4_ce4b_896c_dd1d, 0xabcf_a6a8_e079_651d, 0xb9d1_0d8f_eb73_1f57];
         assert_eq!([0; 3].map(|_: u64| rng.next_u64()), known);
         assert_eq!((0..1000).map(|_| rng.next_u64()).filter(|&x| x != 0).collect::<HashSet<_>>().len(), 1000);
@@ -185,7 +184,7 @@ fn assert_normal(what: &str, values: &[f32], deviation: f64) {
 #[test]
 fn initial_weights_and_biases_have_the_spread_of_their_rule() {
     for (fan_in, fan_out) in [(784, 128), (128, 64), (3, 40_000), (2000, 10)] {
-        let rng = || Rng::new(1, Purpose::Initialisation);
+        let rng = || Rng::new(1, Stream::Initialisation);
         let xavier = (2.0 / (fan_in + fan_out) as f64).sqrt();
         let he = (2.0 / fan_in as f64).sqrt();
         for (initialisation, deviation) in

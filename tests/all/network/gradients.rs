@@ -13,11 +13,11 @@ use crate::common::{self, U, batch, bits, noise, numbers, parameters, random_mat
 use mnist_mlp::data::Images;
 use mnist_mlp::math::kernels::Cpu;
 use mnist_mlp::math::matrix::{Matrix, sum_rows};
-use mnist_mlp::math::rng::{Purpose, Rng};
+use mnist_mlp::math::rng::{Rng, Stream};
 use mnist_mlp::network::Network;
 use mnist_mlp::network::activation::{Activation, softmax};
 use mnist_mlp::network::dropout::Dropout;
-use mnist_mlp::network::layer::{Initialisation, Input, Linear, Step};
+use mnist_mlp::network::layer::{Initialisation, Input, Linear, Step, Velocity};
 use mnist_mlp::network::loss::Loss;
 use proptest::prelude::*;
 
@@ -125,7 +125,7 @@ const WIDTHS: [usize; 4] = [6, 5, 4, 3];
 
 /// A network whose weights are large enough that every path through it matters.
 fn network(cpu: Cpu, activation: Activation) -> Network {
-    let mut rng = Rng::new(1, Purpose::Initialisation);
+    let mut rng = Rng::new(1, Stream::Initialisation);
     let mut network = Network::new(&WIDTHS, activation, Initialisation::Zero, &mut rng, cpu);
     let mut number = numbers(1);
     for layer in &mut network.layers {
@@ -143,11 +143,11 @@ fn after(
     steps: &[Step],
 ) -> Vec<f32> {
     let (mut after, mut buffers) = (network.clone(), network.buffers());
-    let zeros = |pair: &[usize]| Linear::zeros(pair[0], pair[1]);
-    let mut velocities: Vec<Linear> = WIDTHS.windows(2).filter(|_| steps[0].momentum > 0.0).map(zeros).collect();
+    let zeros = |pair: &[usize]| Velocity::zeros(pair[0], pair[1]);
+    let mut velocities: Vec<Velocity> = WIDTHS.windows(2).filter(|_| steps[0].momentum > 0.0).map(zeros).collect();
     for &step in steps {
         buffers.batch.load(network.cpu, images, 0..images.count());
-        after.train(&mut buffers, labels, loss, dropout.as_deref_mut(), step, &mut velocities);
+        after.train_step(&mut buffers, labels, loss, dropout.as_deref_mut(), step, &mut velocities);
     }
     parameters(&after)
 }
@@ -175,7 +175,7 @@ fn a_step_of_the_whole_network_goes_down_the_objective() {
         let network = network(cpu, activation);
         for (loss, decay) in LOSSES.into_iter().flat_map(|loss| [(loss, 0.0), (loss, 0.0625)]) {
             for (p, after_activation) in [(0.0, false), (0.25, false), (0.25, true)] {
-                let mut dropout = Dropout { p, after_activation, rng: Rng::new(7, Purpose::Dropout) };
+                let mut dropout = Dropout { p, after_activation, rng: Rng::new(7, Stream::Dropout) };
                 let masks = masks(dropout.clone(), labels.len());
                 let (pixels, labels, masks) = (&pixels, &labels[..], &masks[..]);
                 let weight_decay = f64::from(decay / STEP.learning_rate);
@@ -207,7 +207,7 @@ fn momentum_takes_a_share_of_the_last_step_again() {
         let plain = Step { momentum: 0.0, ..step };
         assert_near("the first step", &one.iter().map(|&w| w as f32).collect::<Vec<_>>(), &steps(&[plain]));
         let start = widen(&parameters(&network));
-        let no_dropout = Dropout { p: 0.0, after_activation: false, rng: Rng::new(7, Purpose::Dropout) };
+        let no_dropout = Dropout { p: 0.0, after_activation: false, rng: Rng::new(7, Stream::Dropout) };
         let objective = Objective {
             pixels: &pixels,
             labels: &labels,
@@ -232,6 +232,14 @@ fn momentum_takes_a_share_of_the_last_step_again() {
     }
 }
 
+/// Back through a layer, as training goes: the input gradient, unless the input is pixels, then the step.
+fn backward(layer: &mut Linear, cpu: Cpu, input: Input, d: &mut Matrix, dx: &mut Matrix, scratch: &mut [Matrix; 2]) {
+    if let Input::Activations(_) = input {
+        layer.input_gradient(cpu, d, dx, scratch);
+    }
+    layer.update(cpu, input, d, STEP, None, &mut scratch[0]);
+}
+
 /// With no gradient, weights shrink by the share lr·λ and biases stay as they are, bit by bit.
 #[test]
 fn decay_is_for_weights_alone() {
@@ -240,8 +248,8 @@ fn decay_is_for_weights_alone() {
         let (x, pixels) = (random_matrix(4, 9, 3), batch(cpu, &noise(4, 9, 0.5, 3)));
         for input in [Input::Activations(&x), Input::Pixels(&pixels, &Matrix::zeros(1, 7))] {
             let before = layer.clone();
-            let step = (Step { decay: 0.125, ..STEP }, None);
-            layer.backward(cpu, input, &mut Matrix::zeros(4, 7), &mut Matrix::default(), step, &mut Default::default());
+            let step = Step { decay: 0.125, ..STEP };
+            layer.update(cpu, input, &mut Matrix::zeros(4, 7), step, None, &mut Matrix::default());
             assert_eq!(bits(&layer.bias), bits(&before.bias), "{cpu}");
             for (w, before) in layer.weight.iter().zip(before.weight.iter()) {
                 assert_eq!(*w, 0.875 * before, "{cpu}");
@@ -260,7 +268,7 @@ fn tiny_gradients_are_dropped() {
             for input in [Input::Activations(&x), Input::Pixels(&pixels, &Matrix::zeros(1, 7))] {
                 let (mut d, mut input_gradient) = (Matrix::from_rows(4, 7, &[size; 28]), Matrix::default());
                 d.row_mut(2)[3] = -size;
-                layer.backward(cpu, input, &mut d, &mut input_gradient, (STEP, None), &mut Default::default());
+                backward(&mut layer, cpu, input, &mut d, &mut input_gradient, &mut Default::default());
                 let numbers = d.iter().chain(input_gradient.iter());
                 assert!(numbers.copied().all(|x| (x != 0.0) == remains), "{cpu}, {size}");
             }
@@ -303,7 +311,7 @@ proptest! {
                 };
                 layer.forward(cpu, input, &mut output, &mut scratch[0]);
                 assert_near("output", &output.to_vec(), &rows);
-                after.backward(cpu, input, &mut d, &mut input_gradient, (STEP, None), &mut scratch);
+                backward(&mut after, cpu, input, &mut d, &mut input_gradient, &mut scratch);
                 if !pixels {
                     assert_near("by the input", &input_gradient.to_vec(), &by_x);
                     prop_assert_eq!((input_gradient.rows(), input_gradient.columns()), (batch, fan_in));
@@ -342,7 +350,7 @@ proptest! {
             for cpu in Cpu::supported() {
                 let mut p = Matrix::from_rows(1, z.len(), &z);
                 softmax(cpu, &mut p);
-                prop_assert!((loss.backward(&mut p, &[label]) - value).abs() <= ROUNDINGS * U, "{:?}", loss);
+                prop_assert!((loss.loss_and_gradient_in_place(&mut p, &[label]) - value).abs() <= ROUNDINGS * U, "{:?}", loss);
                 assert_near(&format!("{loss:?} by the logits"), p.row(0), &expected);
             }
         }

@@ -4,7 +4,7 @@ use crate::common::{U, batch, bits, noise, random_matrix};
 use mnist_mlp::data::batch::Batch;
 use mnist_mlp::math::kernels::Cpu;
 use mnist_mlp::math::matrix::{Matrix, sum_rows};
-use mnist_mlp::network::layer::{ColumnSums, Input, Linear, Step};
+use mnist_mlp::network::layer::{ColumnSums, Input, Linear, Step, Velocity};
 
 fn layer(fan_in: usize, fan_out: usize) -> Linear {
     Linear { weight: random_matrix(fan_in, fan_out, 1), bias: random_matrix(1, fan_out, 2).to_vec() }
@@ -69,8 +69,7 @@ fn a_small_step_of_many_images_is_not_lost() {
                 ];
                 for (input, p, shift, what) in inputs {
                     let (mut after, mut gradient) = (before.clone(), d.clone());
-                    let (mut none, mut scratch) = (Matrix::default(), Default::default());
-                    after.backward(cpu, input, &mut gradient, &mut none, (step, None), &mut scratch);
+                    after.update(cpu, input, &mut gradient, step, None, &mut Matrix::default());
                     let what = format!("{cpu}, {what}, batch {count}, step {size}, decay {decay}");
                     check((&what, cpu), [&before, &after], (p, shift), &d, step);
                 }
@@ -103,7 +102,7 @@ fn drift(cpu: Cpu, after: &Matrix, batch: &Batch, d: &Matrix) -> Vec<f64> {
 struct Pair {
     cpu: Cpu,
     layers: [Linear; 2],
-    velocities: [Linear; 2],
+    velocities: [Velocity; 2],
     kept: ColumnSums,
     /// What each step since they were taken anew may have moved each by.
     drifts: Vec<Vec<f64>>,
@@ -139,14 +138,14 @@ impl Pair {
     fn step(&mut self, batch: &Batch, d: &Matrix, step: Step) {
         let (cpu, has_momentum) = (self.cpu, step.momentum > 0.0);
         let mut gradient = d.clone();
-        let [mut none, mut fresh] = <[Matrix; 2]>::default();
+        let mut fresh = Matrix::default();
         for (i, (layer, velocity)) in self.layers.iter_mut().zip(&mut self.velocities).enumerate() {
             sum_rows(&layer.weight, &mut fresh);
             gradient = d.clone();
             let column_sums = if i == 0 { self.kept.of(&layer.weight) } else { &fresh };
             let input = Input::Pixels(batch, column_sums);
-            let step = (step, has_momentum.then_some(velocity));
-            layer.backward(cpu, input, &mut gradient, &mut none, step, &mut Default::default());
+            let velocity = has_momentum.then_some(velocity);
+            layer.update(cpu, input, &mut gradient, step, velocity, &mut Matrix::default());
         }
         self.kept.follow(cpu, batch, &gradient, step);
         self.drifts.push(drift(cpu, &self.layers[0].weight, batch, &gradient));
@@ -162,8 +161,8 @@ fn kept_column_sums_stay_near_the_true_ones() {
     for cpu in Cpu::supported() {
         let batches = [5, 6, 7].map(|seed| batch(cpu, &noise(count, fan_in, 0.7, seed)));
         for (momentum, decay) in [(0.0, 0.0), (0.0, 1e-5), (0.0, 0.03), (0.9, 0.0), (0.9, 0.03)] {
-            let [layers, velocities] =
-                [layer(fan_in, fan_out), Linear::zeros(fan_in, fan_out)].map(|layer| [layer.clone(), layer]);
+            let layers = [(); 2].map(|()| layer(fan_in, fan_out));
+            let velocities = [(); 2].map(|()| Velocity::zeros(fan_in, fan_out));
             let (kept, drifts) = (ColumnSums::default(), Vec::new());
             let mut pair = Pair { cpu, layers, velocities, kept, drifts };
             for i in 0..300 {

@@ -2,14 +2,14 @@
 
 use crate::common::pictures;
 use mnist_mlp::math::kernels::Cpu;
-use mnist_mlp::math::rng::{Purpose, Rng};
+use mnist_mlp::math::rng::{Rng, Stream};
 use mnist_mlp::network::Network;
 use mnist_mlp::network::activation::Activation;
 use mnist_mlp::network::layer::Initialisation;
 use mnist_mlp::output::doubt::Likeness;
 
 fn network(widths: &[usize]) -> Network {
-    let mut rng = Rng::new(1, Purpose::Initialisation);
+    let mut rng = Rng::new(1, Stream::Initialisation);
     Network::new(widths, Activation::Tanh, Initialisation::Xavier, &mut rng, Cpu::best())
 }
 

@@ -8,7 +8,7 @@ use crate::json::{self, Value};
 use mnist_mlp::config::Config;
 use mnist_mlp::data::{Data, Dataset};
 use mnist_mlp::math::kernels::Cpu;
-use mnist_mlp::math::rng::{Purpose, Rng};
+use mnist_mlp::math::rng::{Rng, Stream};
 use mnist_mlp::network::Network;
 use mnist_mlp::network::activation::Activation;
 use mnist_mlp::network::layer::Initialisation;
@@ -23,7 +23,7 @@ const DATA_START: &str = r#"<script type="application/json" id="data">"#;
 
 /// A network that was never trained, with what it makes of the test images.
 fn untrained(widths: &[usize], test: &Dataset, seed: u64) -> Trained {
-    let mut rng = Rng::new(seed, Purpose::Initialisation);
+    let mut rng = Rng::new(seed, Stream::Initialisation);
     let mut network = Network::new(widths, Activation::Sigmoid, Initialisation::Xavier, &mut rng, Cpu::best());
     // Larger, so that it is surer of some images than of others.
     for layer in &mut network.layers {
@@ -169,7 +169,7 @@ fn the_page_s_data_agrees_with_the_network() {
     // Nothing is wrong: there are no mistakes to show.
     let mut test = pictures(50, 2, 3, 3);
     let trained = untrained(&[6, 3], &test, 3);
-    test.labels = (0..50).map(|i| mnist_mlp::network::argmax(trained.test_probabilities.row(i))).collect();
+    test.labels = (0..50).map(|i| mnist_mlp::metrics::argmax(trained.test_probabilities.row(i))).collect();
     agrees(&test, &trained);
 }
 

@@ -7,7 +7,7 @@ use crate::common::{Folder, assert_error, network_bits};
 use crate::json::{self, Value};
 use mnist_mlp::math::kernels::Cpu;
 use mnist_mlp::math::matrix::Matrix;
-use mnist_mlp::math::rng::{Purpose, Rng};
+use mnist_mlp::math::rng::{Rng, Stream};
 use mnist_mlp::network::Network;
 use mnist_mlp::network::activation::Activation;
 use mnist_mlp::network::layer::{Initialisation, Linear};
@@ -20,7 +20,7 @@ use proptest::prelude::*;
 const METADATA: &str = "__metadata__";
 
 fn network(widths: &[usize], seed: u64) -> Network {
-    let mut rng = Rng::new(seed, Purpose::Initialisation);
+    let mut rng = Rng::new(seed, Stream::Initialisation);
     Network::new(widths, Activation::Sigmoid, Initialisation::Xavier, &mut rng, Cpu::best())
 }
 

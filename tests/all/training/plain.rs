@@ -20,7 +20,7 @@ fn compare(config: &Config, (images, labels): &(Vec<Vec<f32>>, Vec<u8>), count: 
     let set = first(count, &MNIST.train);
     let mut trainer = Trainer::new(config, &set, Cpu::best()).unwrap();
     let before = parameters(&trainer.network);
-    let losses = (0..config.epochs).map(|_| trainer.epoch(|_| Ok(())).unwrap().1);
+    let losses = (0..config.epochs).map(|_| trainer.train_epoch(|_| Ok(())).unwrap().1);
     let loss = losses.sum::<f64>() / config.epochs as f64;
 
     let set = (images[..count].to_vec(), labels[..count].to_vec());

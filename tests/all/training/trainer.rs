@@ -8,17 +8,18 @@ use crate::common::{
 };
 use mnist_mlp::config::Config;
 use mnist_mlp::data::batch::Batch;
-use mnist_mlp::data::deformation::{Deformation, Deformed, Deformer};
+use mnist_mlp::data::deformation::{Deformation, Deformer};
 use mnist_mlp::data::{Data, Dataset, Images};
 use mnist_mlp::error::{Error, Result};
 use mnist_mlp::math::kernels::Cpu;
 use mnist_mlp::math::matrix::Matrix;
-use mnist_mlp::math::rng::{Purpose, Rng};
+use mnist_mlp::math::rng::{Rng, Stream};
+use mnist_mlp::metrics::{accuracy, argmax};
+use mnist_mlp::network::Network;
 use mnist_mlp::network::activation::Activation;
 use mnist_mlp::network::dropout::{Dropout, apply_mask};
-use mnist_mlp::network::layer::{Initialisation, Linear, Step};
+use mnist_mlp::network::layer::{Initialisation, Linear, Step, Velocity};
 use mnist_mlp::network::loss::Loss;
-use mnist_mlp::network::{Network, accuracy, argmax};
 use mnist_mlp::output::history;
 use mnist_mlp::output::plot::{Figure, Line};
 use mnist_mlp::session::accuracies;
@@ -104,7 +105,7 @@ fn a_small_weight_decay_is_not_rounded_away() {
         trainer.network.layers[1].bias[0] = 300.0;
         trainer.network.layers[0].weight = Matrix::from_rows(1, 2, &[1.0, -0.7]);
         let bias = trainer.network.layers[0].bias.clone();
-        trainer.epoch(|_| Ok(())).unwrap();
+        trainer.train_epoch(|_| Ok(())).unwrap();
         let expected = 1.0 - (-1e5 * f64::from(learning_rate) * f64::from(weight_decay)).exp();
         for (before, &after) in [1.0, -0.7_f32].into_iter().zip(trainer.network.layers[0].weight.iter()) {
             let shrunk = 1.0 - f64::from(after) / f64::from(before);
@@ -225,7 +226,7 @@ fn momentum_decay_and_a_falling_rate_are_those_of_pytorch_s_sgd() {
             layer.weight.iter_mut().chain(&mut layer.bias).for_each(|w| *w = initial.next().unwrap());
         }
         for _ in 0..12 {
-            trainer.epoch(|_| Ok(())).unwrap();
+            trainer.train_epoch(|_| Ok(())).unwrap();
         }
         for (found, expected) in parameters(&trainer.network).into_iter().zip(expected) {
             assert!((found - expected).abs() < 3e-6, "{activation:?}, {loss:?}: {found}, not {expected}");
@@ -333,11 +334,11 @@ fn training_is_its_steps_one_after_another() {
         let config = Config { dropout: p, batch_size, momentum, schedule, weight_decay: 0.02, ..small_config() };
         let mut trainer = Trainer::new(&config, &set, cpu).unwrap();
         let [mut initialisation, mut shuffle, rng] =
-            [Purpose::Initialisation, Purpose::Shuffle, Purpose::Dropout].map(|purpose| Rng::new(1, purpose));
+            [Stream::Initialisation, Stream::Shuffle, Stream::Dropout].map(|stream| Rng::new(1, stream));
         let mut network = Network::new(&widths, config.activation, config.initialisation, &mut initialisation, cpu);
         let mut dropout = (p > 0.0).then_some(Dropout { p, after_activation: false, rng });
-        let zeros = |pair: &[usize]| Linear::zeros(pair[0], pair[1]);
-        let mut velocities: Vec<Linear> = widths.windows(2).filter(|_| momentum > 0.0).map(zeros).collect();
+        let zeros = |pair: &[usize]| Velocity::zeros(pair[0], pair[1]);
+        let mut velocities: Vec<Velocity> = widths.windows(2).filter(|_| momentum > 0.0).map(zeros).collect();
         let (mut buffers, mut order) = (network.buffers(), (0..101).collect::<Vec<usize>>());
         let iterations = 101_usize.div_ceil(batch_size);
         for epoch in 0..2 {
@@ -350,10 +351,11 @@ fn training_is_its_steps_one_after_another() {
                 // Enough of it for every iteration to come off at once.
                 let decay = (f64::from(learning_rate) * f64::from(config.weight_decay)) as f32;
                 let step = Step { learning_rate, decay, momentum };
-                let batch = network.train(&mut buffers, &labels, config.loss, dropout.as_mut(), step, &mut velocities);
+                let batch =
+                    network.train_step(&mut buffers, &labels, config.loss, dropout.as_mut(), step, &mut velocities);
                 (losses, correct) = (losses + batch.0, correct + batch.1);
             }
-            assert_eq!(trainer.epoch(|_| Ok(())), Ok((learning_rate, losses / 101.0, correct as f64 / 101.0)));
+            assert_eq!(trainer.train_epoch(|_| Ok(())), Ok((learning_rate, losses / 101.0, correct as f64 / 101.0)));
             assert_eq!(network_bits(&trainer.network), network_bits(&network), "dropout {p}, batch {batch_size}");
         }
     }
@@ -363,7 +365,7 @@ fn training_is_its_steps_one_after_another() {
 fn whoever_watches_sees_every_batch_and_epoch_and_can_stop_it() {
     let (data, config) = (small_data(), small_config());
     let train = |watch: &mut dyn FnMut(Event) -> Result<()>| {
-        training::train(Trainer::new(&config, &data.train, Cpu::best())?, &data.test, watch)
+        training::fit(Trainer::new(&config, &data.train, Cpu::best())?, &data.test, watch)
     };
     let (mut batches, mut epochs) = (Vec::new(), Vec::new());
     let trained = train(&mut |event| {
@@ -397,18 +399,16 @@ fn random_choices_do_not_disturb_each_other() {
     assert_eq!(of_dropout(0.0), of_dropout(f32::MIN_POSITIVE));
 }
 
-/// Each epoch has the images that the deformer makes of it, whoever has made them beforehand; the last has no successor.
+/// Each epoch has the images that the deformer makes of it, on any number of threads.
 #[test]
 fn each_epoch_trains_on_images_deformed_for_it() {
     let (images, cpu) = (first(30, &MNIST.train).images, Cpu::best());
     let strengths = Deformation::default();
     let mut deformer = Deformer::new(strengths, 1, cpu, 28, 28).unwrap();
-    for (ahead, threads) in [(true, 1), (false, 1), (false, 3)] {
-        let deformer_on_threads = Deformer::new(strengths, 1, cpu.on_threads(threads), 28, 28).unwrap();
-        let mut deformed = Deformed::new(deformer_on_threads, &images, ahead);
-        for (epoch, is_last) in [(0, false), (1, false), (2, true), (4, false)] {
-            let found = deformed.epoch(epoch, is_last, &images, Images::clone);
-            let mut expected = images.clone();
+    for threads in [1, 3] {
+        let (mut found, mut expected) = (images.clone(), images.clone());
+        for epoch in [0, 1, 4] {
+            deformer.deform_all(cpu.on_threads(threads), epoch, &images, &mut found);
             for (i, image) in expected.pixels.chunks_exact_mut(784).enumerate() {
                 deformer.deform(epoch, i, images.image(i), image);
             }
@@ -433,7 +433,7 @@ fn dropout_keeps_its_share_and_scales_it() {
         let (rows, columns) = (300, 401);
         let ones = Matrix::from_rows(rows, columns, &vec![1.0; rows * columns]);
         let (mut z, mut gradient, mut mask) = (ones.clone(), ones.clone(), Matrix::default());
-        let mut dropout = Dropout { p, after_activation: false, rng: Rng::new(1, Purpose::Dropout) };
+        let mut dropout = Dropout { p, after_activation: false, rng: Rng::new(1, Stream::Dropout) };
         dropout.forward(Cpu::best(), &mut z, &mut mask);
         apply_mask(Cpu::best(), &mut gradient, &mask);
         assert_eq!(z, gradient, "one mask for both directions");
@@ -494,7 +494,7 @@ fn the_history_is_a_table() {
 
 #[test]
 fn the_three_accuracies() {
-    let (activation, mut rng) = (Activation::Sigmoid, Rng::new(1, Purpose::Shuffle));
+    let (activation, mut rng) = (Activation::Sigmoid, Rng::new(1, Stream::Shuffle));
     let network = Network::new(&[35, 10], activation, Initialisation::Zero, &mut rng, Cpu::best());
     let trained = |tests: &[f64]| Trained {
         network: network.clone(),
