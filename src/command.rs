@@ -22,8 +22,8 @@ pub fn no_arguments() -> Result<()> {
     })
 }
 
-/// What a command ends with: 0, or 1 after one message on standard error. A closed pipe is no failure: its reader has
-/// seen what it wanted.
+/// What a command ends with: 0, or 1 after one message on standard error. A closed pipe is no
+/// failure: its reader has seen what it wanted.
 pub fn exit_code(result: Result<()>) -> ExitCode {
     match result {
         Ok(()) | Err(Error::ClosedPipe) => ExitCode::SUCCESS,

@@ -10,11 +10,15 @@ use crate::network::layer::Initialisation;
 use crate::network::loss::Loss;
 use crate::training::schedule::Schedule;
 
+/// Half a GiB of weights or of activations, a thousand times the coursework's network. Training and
+/// saving take a few times as much.
+pub const MOST_NUMBERS: usize = 1 << 27;
+
 /// Makes [`Config`] of its fields, each written once with its meaning, its type and its default.
 macro_rules! config {
     ($($(#[$meaning:meta])* $field:ident: $type:ty = $default:expr,)*) => {
-        /// A training run. The same configuration gives the same network, bit by bit. The default is the coursework's
-        /// best row.
+        /// A training run. The same configuration gives the same network, bit by bit. The default
+        /// is the coursework's best row.
         #[derive(Clone, Debug, PartialEq)]
         pub struct Config { $($(#[$meaning])* pub $field: $type,)* }
 
@@ -24,12 +28,9 @@ macro_rules! config {
             }
         }
 
-        /// Half a GiB of weights or of activations, a thousand times the coursework's network. Training and saving
-/// take a few times as much.
-pub const MOST_NUMBERS: usize = 1 << 27;
-
-impl Config {
-            /// Every field's name and value, written as in `get_config`; the two folders as they are.
+        impl Config {
+            /// Every field's name and value, written as in `get_config`; the two folders as they
+            /// are.
             pub fn fields(&self) -> Vec<(&'static str, String)> {
                 let text = |name, value: &dyn std::fmt::Debug| match name {
                     "data" => self.data.display().to_string(),
@@ -51,27 +52,29 @@ config! {
     activation: Activation = Activation::Sigmoid,
     /// Initial weights and biases.
     initialisation: Initialisation = Initialisation::Xavier,
-    /// A weights file of a network of the same layers and activation, from which training goes on; its
-    /// velocity and its schedule begin anew. None for the weights that `initialisation` draws.
+    /// A weights file of a network of the same layers and activation, from which training goes on;
+    /// its velocity and its schedule begin anew. None for the weights that `initialisation` draws.
     initial_weights: Option<PathBuf> = None,
     /// What training minimises.
     loss: Loss = Loss::CrossEntropy,
     /// How the learning rate changes in the course of training.
     schedule: Schedule = Schedule::Step,
-    /// The highest rate of the schedule. It multiplies the sum of the batch's gradients, not their mean.
+    /// The highest rate of the schedule. It multiplies the sum of the batch's gradients, not their
+    /// mean.
     learning_rate: f32 = 0.02,
-    /// μ: the share of the last step that is taken again with each step; 0 for none.
+    /// μ: how much of its velocity a weight keeps from step to step; 0 for none.
     momentum: f32 = 0.0,
     /// The probability that a hidden unit is dropped in a training step; 0 for none.
     dropout: f32 = 0.0,
-    /// Where dropout sets a dropped unit to 0: its activation, as is usual, or the sum before it, as the coursework does,
-    /// so that a dropped sigmoid is ½.
+    /// Where dropout sets a dropped unit to 0: its activation, as is usual, or the sum before it,
+    /// as the coursework does, so that a dropped sigmoid is ½.
     dropout_after_activation: bool = false,
     /// λ of the L2 penalty; 0 for none.
     weight_decay: f32 = 1e-5,
     /// How the training images are deformed, anew in each epoch; None for not at all.
     deformation: Option<Deformation> = None,
-    /// Images in a batch. The last batch of an epoch is smaller where the training set is no multiple.
+    /// Images in a batch. The last batch of an epoch is smaller where the training set is no
+    /// multiple.
     batch_size: usize = 16,
     /// How often training sees each image.
     epochs: usize = 20,
@@ -79,8 +82,8 @@ config! {
     seed: u64 = 1,
     /// How many networks are trained, with the seeds from `seed` on, to see how much is chance.
     seeds: u64 = 1,
-    /// How many of the training images, the last ones, are held out of training and take the test set's
-    /// place. Choices that are made on them leave the test set unseen. 0 for the test set.
+    /// How many of the training images, the last ones, are held out of training and take the test
+    /// set's place. Choices that are made on them leave the test set unseen. 0 for the test set.
     held_out: usize = 0,
     /// The name of each class; none where its number says it all, as for digits.
     class_names: Vec<&'static str> = vec![],
@@ -93,17 +96,21 @@ config! {
 }
 
 impl Config {
-    /// [`Config::fields`] for a reader who does not know Rust: lists without brackets, and what is not there
-    /// as "none".
+    /// [`Config::fields`] for a reader who does not know Rust: lists without brackets, and what is
+    /// not there as "none".
     pub fn shown(&self) -> Vec<(&'static str, String)> {
         let shown = |(name, text): (_, String)| {
             let text = match name {
                 "data" | "output" => text,
                 "class_names" => self.class_names.join(", "),
-                "initial_weights" => {
-                    self.initial_weights.as_ref().map_or(String::new(), |path| path.display().to_string())
-                }
-                _ => text.trim_start_matches("Some(Deformation { ").trim_matches(['[', ']', '}', ')', ' ']).into(),
+                "initial_weights" => self
+                    .initial_weights
+                    .as_ref()
+                    .map_or(String::new(), |path| path.display().to_string()),
+                _ => text
+                    .trim_start_matches("Some(Deformation { ")
+                    .trim_matches(['[', ']', '}', ')', ' '])
+                    .into(),
             };
             (name, if ["", "None"].contains(&&*text) { "none".into() } else { text })
         };
@@ -115,8 +122,8 @@ impl Config {
         if self.held_out == 0 { "test" } else { "held-out" }
     }
 
-    /// The widths of the network for `images` of `image_size` pixels: theirs, the hidden layers', and the
-    /// number of classes.
+    /// The widths of the network for `images` of `image_size` pixels: theirs, the hidden layers',
+    /// and the number of classes.
     ///
     /// # Errors
     /// A batch larger than all images, and a network or a batch larger than memory.
@@ -136,7 +143,8 @@ impl Config {
             return Err(Error::in_config("hidden_layers", format!("{weights} weights"), most));
         }
         if activations > MOST_NUMBERS {
-            let found = format!("{batch_size} images, which have {activations} activations in all layers");
+            let found =
+                format!("{batch_size} images, which have {activations} activations in all layers");
             return Err(Error::in_config("batch_size", found, most));
         }
         Ok(widths)
@@ -156,25 +164,66 @@ impl Config {
         check(hidden_layers.len() <= 1000, "hidden_layers", &layers, "at most 1000 layers")?;
         for (i, width) in hidden_layers.iter().enumerate() {
             let found = format!("{width} units in layer {}", i + 1);
-            check((1..=1 << 20).contains(width), "hidden_layers", &found, "from 1 to 1048576 units in every layer")?;
+            check(
+                (1..=1 << 20).contains(width),
+                "hidden_layers",
+                &found,
+                "from 1 to 1048576 units in every layer",
+            )?;
         }
         let classes = "from 2 to 256, since a label is one byte";
         check((2..=256).contains(&self.classes), "classes", &self.classes, classes)?;
-        let (names, one_each) = (self.class_names.len(), format!("none, or {} names, one a class", self.classes));
-        check([0, self.classes].contains(&names), "class_names", &format!("{names} names"), &one_each)?;
+        let (names, one_each) =
+            (self.class_names.len(), format!("none, or {} names, one a class", self.classes));
+        check(
+            [0, self.classes].contains(&names),
+            "class_names",
+            &format!("{names} names"),
+            &one_each,
+        )?;
         let rate = "a finite number above 0, such as 0.02";
-        check(*learning_rate > 0.0 && learning_rate.is_finite(), "learning_rate", learning_rate, rate)?;
-        check(share(*momentum), "momentum", momentum, "from 0 up to, but not including, 1, such as 0.9")?;
-        check(share(*dropout), "dropout", dropout, "a probability from 0 up to, but not including, 1")?;
+        check(
+            *learning_rate > 0.0 && learning_rate.is_finite(),
+            "learning_rate",
+            learning_rate,
+            rate,
+        )?;
+        check(
+            share(*momentum),
+            "momentum",
+            momentum,
+            "from 0 up to, but not including, 1, such as 0.9",
+        )?;
+        check(
+            share(*dropout),
+            "dropout",
+            dropout,
+            "a probability from 0 up to, but not including, 1",
+        )?;
         let decay = "0 or a small finite number above, such as 1e-5";
-        check(*weight_decay >= 0.0 && weight_decay.is_finite(), "weight_decay", weight_decay, decay)?;
+        check(
+            *weight_decay >= 0.0 && weight_decay.is_finite(),
+            "weight_decay",
+            weight_decay,
+            decay,
+        )?;
         check(self.batch_size > 0, "batch_size", &self.batch_size, "at least 1 image, such as 16")?;
-        check((1..=1 << 20).contains(&self.epochs), "epochs", &self.epochs, "from 1 to 1048576 epochs")?;
+        check(
+            (1..=1 << 20).contains(&self.epochs),
+            "epochs",
+            &self.epochs,
+            "from 1 to 1048576 epochs",
+        )?;
         let last = self.seed.checked_add(self.seeds.saturating_sub(1));
         let seeds = (1..=1000).contains(&self.seeds) && last.is_some();
         check(seeds, "seeds", &self.seeds, "from 1 to 1000 seeds from seed on, such as 5")?;
         let is_named = |folder: &PathBuf| !folder.as_os_str().is_empty();
         check(is_named(&self.data), "data", &"no name", "the name of a folder, such as raw_data")?;
-        check(is_named(&self.output), "output", &"no name", "the name of a folder, such as runs/latest")
+        check(
+            is_named(&self.output),
+            "output",
+            &"no name",
+            "the name of a folder, such as runs/latest",
+        )
     }
 }

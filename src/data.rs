@@ -10,7 +10,8 @@ use std::path::Path;
 
 use crate::error::{Error, Result};
 
-/// Grey images of one size. The pixels stay bytes until they are needed: a quarter of the memory of floats.
+/// Grey images of one size. The pixels stay bytes until they are needed: a quarter of the memory of
+/// floats.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Images {
     /// Pixel rows of an image.
@@ -32,7 +33,12 @@ impl Images {
             return Ok(Images { rows, columns, pixels });
         }
         let found = format!("{count} images of {rows} × {columns} pixels");
-        Err(Error::new(path.display(), found, "at least one of each", "use a file with images in it"))
+        Err(Error::new(
+            path.display(),
+            found,
+            "at least one of each",
+            "use a file with images in it",
+        ))
     }
 
     /// The images with their rows and columns exchanged.
@@ -62,10 +68,13 @@ impl Images {
         &self.pixels[i * self.size()..][..self.size()]
     }
 
-    /// Reads a byte in every 64, a cache line, of the images of those numbers, so that they are in the caches by the time
-    /// they are gathered: shuffled, they lie anywhere in tens of megabytes, which no processor guesses by itself.
+    /// Reads a byte in every 64, a cache line, of the images of those numbers, so that they are in
+    /// the caches by the time they are gathered: shuffled, they lie anywhere in tens of megabytes,
+    /// which no processor guesses by itself.
     pub fn prefetch(&self, numbers: impl Iterator<Item = usize>) {
-        black_box(numbers.flat_map(|i| self.image(i).iter().step_by(64)).fold(0, |sum, byte| sum ^ byte));
+        black_box(
+            numbers.flat_map(|i| self.image(i).iter().step_by(64)).fold(0, |sum, byte| sum ^ byte),
+        );
     }
 }
 
@@ -88,24 +97,33 @@ pub struct Data {
 }
 
 impl Data {
-    /// Reads the four files of an MNIST-like set from `folder`: `train` and `t10k`, `-images-idx3-ubyte` and
-    /// `-labels-idx1-ubyte`, each plain or gzipped, under their names or those that [`idx::find`] knows.
+    /// Reads the four files of an MNIST-like set from `folder`: `train` and `t10k`,
+    /// `-images-idx3-ubyte` and `-labels-idx1-ubyte`, each plain or gzipped, under their names or
+    /// those that [`idx::find`] knows.
     ///
     /// # Errors
-    /// A file that is missing or not what its name says, a label of `classes` or above, images without labels or of
-    /// different sizes.
+    /// A file that is missing or not what its name says, a label of `classes` or above, images
+    /// without labels or of different sizes.
     pub fn load(folder: &Path, classes: usize) -> Result<Data> {
-        let (train, test) = (Dataset::load(folder, "train", classes)?, Dataset::load(folder, "t10k", classes)?);
+        let (train, test) =
+            (Dataset::load(folder, "train", classes)?, Dataset::load(folder, "t10k", classes)?);
         let size = |set: &Dataset| format!("{} × {} pixels", set.images.rows, set.images.columns);
         if size(&train) != size(&test) {
-            let (path, found) = (idx::find(folder, "t10k-images-idx3-ubyte")?, format!("images of {}", size(&test)));
+            let path = idx::find(folder, "t10k-images-idx3-ubyte")?;
+            let found = format!("images of {}", size(&test));
             let expected = format!("{} as in train-images-idx3-ubyte", size(&train));
-            return Err(Error::new(path.display(), found, expected, "take all four files from the same set"));
+            return Err(Error::new(
+                path.display(),
+                found,
+                expected,
+                "take all four files from the same set",
+            ));
         }
         Ok(Data { train, test })
     }
 
-    /// The same data with upright images, where `transposed` says that their files have them by columns.
+    /// The same data with upright images, where `transposed` says that their files have them by
+    /// columns.
     pub fn upright(mut self, transposed: bool) -> Data {
         if transposed {
             self.train.images = self.train.images.transpose();
@@ -116,8 +134,8 @@ impl Data {
 }
 
 impl Data {
-    /// [`Data::load`]; or, if `held_out` is not 0, the training images alone, with the last so many of
-    /// them in the place of the test set, whose files are not read.
+    /// [`Data::load`]; or, if `held_out` is not 0, the training images alone, with the last `held_out`
+    /// of them in the place of the test set, whose files are not read.
     ///
     /// # Errors
     /// As [`Data::load`], and `held_out` images or fewer.
@@ -129,10 +147,12 @@ impl Data {
             Dataset::load(folder, "train", classes)?;
         let count = labels.len();
         let Some(kept) = count.checked_sub(held_out).filter(|&kept| kept > 0) else {
-            let expected = format!("fewer than the {count} training images in {}", folder.display());
+            let expected =
+                format!("fewer than the {count} training images in {}", folder.display());
             return Err(Error::in_config("held_out", held_out.to_string(), expected));
         };
-        let (test_pixels, test_labels) = (pixels.split_off(kept * rows * columns), labels.split_off(kept));
+        let (test_pixels, test_labels) =
+            (pixels.split_off(kept * rows * columns), labels.split_off(kept));
         let set = |pixels, labels| Dataset { images: Images { rows, columns, pixels }, labels };
         Ok(Data { train: set(pixels, labels), test: set(test_pixels, test_labels) })
     }
@@ -144,27 +164,50 @@ impl Dataset {
             let path = idx::find(folder, &format!("{split}-{file}-ubyte"));
             path.map_err(|error| error.within("data in get_config"))
         };
-        let (images, labels) = (find("images-idx3")?, find("labels-idx1")?);
+        let images = find("images-idx3")?;
+        let labels = find("labels-idx1")?;
         let images = Images::read(&images)?;
         let labels = read_labels(&labels, images.count(), classes, |classes| {
-            format!("set classes in get_config to {classes} if these are the right labels: they count from 0")
+            format!(
+                "set classes in get_config to {classes} if these are the right labels: they count from 0"
+            )
         })?;
         Ok(Dataset { images, labels })
     }
 }
 
-/// Reads an IDX file of labels. `next` is what to do about one that is too large, given how many classes there would be.
+/// Reads an IDX file of labels. `next` is what to do about one that is too large, given how many
+/// classes there would be.
 ///
 /// # Errors
-/// Those of [`idx::read_file`], another number of labels than of `images`, a label of `classes` or above.
-pub fn read_labels(path: &Path, images: usize, classes: usize, next: fn(usize) -> String) -> Result<Vec<u8>> {
+/// Those of [`idx::read_file`], another number of labels than of `images`, a label of `classes` or
+/// above.
+pub fn read_labels(
+    path: &Path,
+    images: usize,
+    classes: usize,
+    next: fn(usize) -> String,
+) -> Result<Vec<u8>> {
     let ([count], labels) = idx::read_file(path)?;
     if count != images {
-        let (found, expected) = (format!("{count} labels"), format!("{images}, one for each image"));
-        return Err(Error::new(path.display(), found, expected, "take images and labels from the same set"));
+        let (found, expected) =
+            (format!("{count} labels"), format!("{images}, one for each image"));
+        return Err(Error::new(
+            path.display(),
+            found,
+            expected,
+            "take images and labels from the same set",
+        ));
     }
-    let Some(i) = labels.iter().position(|&label| usize::from(label) >= classes) else { return Ok(labels) };
+    let Some(i) = labels.iter().position(|&label| usize::from(label) >= classes) else {
+        return Ok(labels);
+    };
     let most = labels.iter().max().map_or(0, |&most| usize::from(most));
     let expected = format!("labels from 0 to {}", classes.saturating_sub(1));
-    Err(Error::new(path.display(), format!("label {} at image {i}", labels[i]), expected, next(most + 1)))
+    Err(Error::new(
+        path.display(),
+        format!("label {} at image {i}", labels[i]),
+        expected,
+        next(most + 1),
+    ))
 }

@@ -1,4 +1,5 @@
-//! The coursework's experiments, row by row as its tables have them, and the rows that make its comparisons fair.
+//! The coursework's experiments, row by row as its tables have them, and the rows that make its
+//! comparisons fair.
 
 pub mod runs;
 pub mod statistics;
@@ -18,8 +19,8 @@ use crate::training::schedule::Schedule::{self, Constant, Cosine, Cycle, Step};
 /// The folder of the committed runs, their page and its figures.
 pub const RESULTS: &str = "results";
 
-/// With how many seeds an experiment is run, from 1 on, unless it takes too long. The findings in `results/README.md` rest
-/// on so many.
+/// With how many seeds an experiment is run, from 1 on, unless it takes too long. The findings in
+/// `results/README.md` rest on ten.
 pub const SEEDS: u64 = 10;
 
 /// One row of a table: a configuration that is run with several seeds.
@@ -31,21 +32,25 @@ pub struct Experiment {
     pub config: Config,
     /// With which seeds.
     pub seeds: RangeInclusive<u64>,
-    /// What the coursework reports, from one run: the accuracies on the training set after the last epoch, on the test
-    /// set after the last epoch, and on the test set after its best epoch; or in which words it says that training fails.
+    /// What the coursework reports, from one run: the accuracies on the training set after the last
+    /// epoch, on the test set after the last epoch, and on the test set after its best epoch; or in
+    /// which words it says that training fails.
     pub reported: &'static str,
 }
 
 impl Experiment {
-    /// A hash of what the configuration changes in [`Config::default`], but for its seed and paths: 64-bit FNV-1a (Fowler, Noll
-    /// and Vo). By it a run is known to belong to this experiment as it is now, and a new field of `Config` changes nothing.
-    /// A default that changes goes unnoticed: whoever changes one runs the experiments again.
+    /// A hash of what the configuration changes in [`Config::default`], but for its seed and paths:
+    /// 64-bit FNV-1a (Fowler, Noll and Vo). By it a run is known to belong to this experiment as it
+    /// is now, and a new field of `Config` changes nothing. A default that changes goes unnoticed:
+    /// whoever changes one runs the experiments again.
     pub fn configuration(&self) -> u64 {
         let fields = self.config.fields().into_iter().zip(Config::default().fields());
         let counts = |name: &str| !["seed", "data", "output"].contains(&name);
         let changed = fields.filter(|(field, default)| field != default && counts(field.0));
         let text: String = changed.map(|((name, value), _)| format!("{name}: {value}\n")).collect();
-        text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3))
+        text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3)
+        })
     }
 }
 
@@ -74,30 +79,56 @@ pub fn all() -> Vec<Experiment> {
         row("xavier-step", epochs(10, Xavier, Step), NOT_REPORTED),
         row("xavier-cosine", epochs(10, Xavier, Cosine), NOT_REPORTED),
         row("xavier-cycle", epochs(10, Xavier, Cycle), NOT_REPORTED),
-        // Regularisation, for 20 epochs. The coursework's baseline ran for 10, so here is one for 20; then dropout in its
-        // usual place, and both with the better initialisation.
+        // Regularisation, for 20 epochs. The coursework's baseline ran for 10, so here is one for
+        // 20; then dropout in its usual place, and both with the better initialisation.
         row("normal-cosine-20", epochs(20, Normal, Cosine), NOT_REPORTED),
-        row("normal-cosine-dropout-0.2", dropout(0.2, epochs(20, Normal, Cosine)), "0.958, 0.949, 0.954"),
-        row("normal-cosine-dropout-0.5", dropout(0.5, epochs(20, Normal, Cosine)), "fails: “learns almost nothing”"),
-        row("normal-cosine-dropout-0.2-after", after(dropout(0.2, epochs(20, Normal, Cosine))), NOT_REPORTED),
-        row("normal-cosine-dropout-0.5-after", after(dropout(0.5, epochs(20, Normal, Cosine))), NOT_REPORTED),
+        row(
+            "normal-cosine-dropout-0.2",
+            dropout(0.2, epochs(20, Normal, Cosine)),
+            "0.958, 0.949, 0.954",
+        ),
+        row(
+            "normal-cosine-dropout-0.5",
+            dropout(0.5, epochs(20, Normal, Cosine)),
+            "fails: “learns almost nothing”",
+        ),
+        row(
+            "normal-cosine-dropout-0.2-after",
+            after(dropout(0.2, epochs(20, Normal, Cosine))),
+            NOT_REPORTED,
+        ),
+        row(
+            "normal-cosine-dropout-0.5-after",
+            after(dropout(0.5, epochs(20, Normal, Cosine))),
+            NOT_REPORTED,
+        ),
         row("normal-cosine-l2-1e-5", l2(1e-5, epochs(20, Normal, Cosine)), "0.984, 0.964, 0.971"),
         row("normal-cosine-l2-1e-7", l2(1e-7, epochs(20, Normal, Cosine)), "0.983, 0.966, 0.967"),
         row("xavier-cosine-20", epochs(20, Xavier, Cosine), NOT_REPORTED),
         row("xavier-cosine-dropout-0.2", dropout(0.2, epochs(20, Xavier, Cosine)), NOT_REPORTED),
         row("xavier-cosine-dropout-0.5", dropout(0.5, epochs(20, Xavier, Cosine)), NOT_REPORTED),
-        row("xavier-cosine-dropout-0.2-after", after(dropout(0.2, epochs(20, Xavier, Cosine))), NOT_REPORTED),
-        row("xavier-cosine-dropout-0.5-after", after(dropout(0.5, epochs(20, Xavier, Cosine))), NOT_REPORTED),
+        row(
+            "xavier-cosine-dropout-0.2-after",
+            after(dropout(0.2, epochs(20, Xavier, Cosine))),
+            NOT_REPORTED,
+        ),
+        row(
+            "xavier-cosine-dropout-0.5-after",
+            after(dropout(0.5, epochs(20, Xavier, Cosine))),
+            NOT_REPORTED,
+        ),
         // The best of all.
         row("xavier-step-l2-1e-5", l2(1e-5, epochs(20, Xavier, Step)), "0.992, 0.976, 0.977"),
-        // Beyond the coursework: its best row with deformation as the only change, its network at its best, a wide one.
+        // Beyond the coursework: its best row with deformation as the only change, its network at
+        // its best, a wide one.
         row("xavier-step-l2-1e-5-deformed", deformed(Config::default()), NOT_REPORTED),
         row("best", best(), NOT_REPORTED),
         Experiment { seeds: 1..=3, ..row("wide", wide(), NOT_REPORTED) },
     ]
 }
 
-/// The coursework's network, trained as well as we know how. `results/README.md` says how this was chosen.
+/// The coursework's network, trained as well as we know how. `results/README.md` says how this was
+/// chosen.
 pub fn best() -> Config {
     deformed(Config {
         activation: Activation::SiLU,
@@ -113,7 +144,14 @@ pub fn best() -> Config {
 /// [`best`] for 1.29 million weights.
 fn wide() -> Config {
     let hidden_layers = vec![1000, 500];
-    Config { hidden_layers, learning_rate: 0.01, weight_decay: 1e-3, batch_size: 32, epochs: 600, ..best() }
+    Config {
+        hidden_layers,
+        learning_rate: 0.01,
+        weight_decay: 1e-3,
+        batch_size: 32,
+        epochs: 600,
+        ..best()
+    }
 }
 
 fn deformed(config: Config) -> Config {
@@ -127,16 +165,25 @@ fn deformed(config: Config) -> Config {
 pub fn find<'a>(experiments: &'a [Experiment], name: &str) -> Result<&'a Experiment> {
     experiments.iter().find(|experiment| experiment.name == name).ok_or_else(|| {
         let names: Vec<&str> = experiments.iter().map(|experiment| experiment.name).collect();
-        Error::new("the experiment", format!("\"{name}\""), format!("one of {}", names.join(", ")), "take one of these")
+        Error::new(
+            "the experiment",
+            format!("\"{name}\""),
+            format!("one of {}", names.join(", ")),
+            "take one of these",
+        )
     })
 }
 
 /// `error` as it reads where the configuration is an experiment's, and so not in `get_config`.
 pub fn in_experiment(error: Error) -> Error {
-    let here =
-        |text: String| text.replace("get_config", "src/experiments.rs").replace("src/main.rs", "src/experiments.rs");
+    let here = |text: String| {
+        text.replace("get_config", "src/experiments.rs")
+            .replace("src/main.rs", "src/experiments.rs")
+    };
     match error {
-        Error::Problem([place, found, expected, next]) => Error::Problem([here(place), found, expected, here(next)]),
+        Error::Problem([place, found, expected, next]) => {
+            Error::Problem([here(place), found, expected, here(next)])
+        }
         Error::System([what, why, next]) => Error::System([here(what), why, here(next)]),
         Error::ClosedPipe => error,
     }

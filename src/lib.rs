@@ -1,8 +1,10 @@
-//! A handwritten-digit classifier from nothing: a multi-layer perceptron on MNIST, on the standard library alone.
+//! A handwritten-digit classifier from nothing: a multi-layer perceptron on MNIST, on the standard
+//! library alone.
 //!
-//! The modules follow the data's way: [`data`] brings files to batches, [`network`] takes a batch to probabilities and
-//! the loss's gradient back to the weights, [`training`] does so epoch by epoch, [`output`] writes what came of it.
-//! [`math`] is what they calculate with. [`session`], [`experiments`] and [`predict`] are what the commands do.
+//! The modules follow the data's way: [`data`] brings files to batches, [`network`] takes a batch
+//! to probabilities and the loss's gradient back to the weights, [`training`] does so epoch by
+//! epoch, [`output`] writes what came of it. [`math`] is what they calculate with. [`session`],
+//! [`experiments`] and [`predict`] are what the commands do.
 //!
 //! A small network is trained on one's own images, written, read again, and classifies another one:
 //!

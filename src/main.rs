@@ -1,4 +1,5 @@
-//! `make run`: trains a network with the settings in `get_config`. To try something else, change one of them.
+//! `make run`: trains a network with the settings in `get_config`. To try something else, change
+//! one of them.
 
 use std::process::ExitCode;
 
@@ -17,30 +18,30 @@ fn get_config() -> Config {
     Config {
         hidden_layers: vec![128, 64, 64],
         classes: 10,
-        activation: Activation::Sigmoid,        // Sigmoid, Tanh, ReLU, SiLU
-        initialisation: Initialisation::Xavier, // Zero, Normal, Xavier, He (for ReLU and SiLU)
-        initial_weights: None,                  // or go on from Some("runs/latest/model.safetensors".into())
-        loss: Loss::CrossEntropy,               // CrossEntropy, MeanSquaredError
-        schedule: Schedule::Step,               // Constant, Step, Cosine, Cycle
-        learning_rate: 0.02,                    // 0.005 for Tanh, ReLU and SiLU; 0.5 for MeanSquaredError
-        momentum: 0.0,                          // such as 0.9, with a tenth of the learning_rate
-        dropout: 0.0,                           // the probability that a hidden unit is dropped, such as 0.2
+        activation: Activation::Sigmoid, // Sigmoid, Tanh, ReLU, SiLU
+        initialisation: Initialisation::Xavier, // Zero, Normal, Xavier, He (ReLU, SiLU)
+        initial_weights: None,           // or Some("runs/latest/model.safetensors".into())
+        loss: Loss::CrossEntropy,        // CrossEntropy, MeanSquaredError (rate 0.5)
+        schedule: Schedule::Step,        // Constant, Step, Cosine, Cycle
+        learning_rate: 0.02,             // 0.005 for Tanh, ReLU, SiLU
+        momentum: 0.0,                   // such as 0.9, with a tenth of the learning_rate
+        dropout: 0.0,                    // the probability of a drop, such as 0.2
         dropout_after_activation: false,
         weight_decay: 1e-5,               // λ of the L2 penalty
         deformation: None::<Deformation>, // or Some(Deformation::default())
         batch_size: 16,
         epochs: 20,
         seed: 1,
-        seeds: 1,            // 5 for as many networks, with the seeds from seed on, and how they differ
-        held_out: 0,         // 10_000 to choose on so many training images, and leave the test set unseen
+        seeds: 1,            // 5 to compare five, from seed on
+        held_out: 0,         // 10_000 to test on training images instead
         class_names: vec![], // such as vec!["T-shirt", "trouser", …]
         data: "raw_data".into(),
-        transposed: false, // true for EMNIST, whose files have each image by columns
+        transposed: false, // true for EMNIST, stored by columns
         output: "runs/latest".into(),
     }
 }
 
 fn main() -> ExitCode {
-    let run = || session::run(&get_config(), &mut Console::stdout());
+    let run = || session::train_and_save(&get_config(), &mut Console::stdout());
     command::exit_code(command::no_arguments().and_then(|()| run()))
 }

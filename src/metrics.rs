@@ -13,12 +13,14 @@ pub fn argmax(probabilities: &[f32]) -> u8 {
     best as u8
 }
 
-/// How many images of each label (row) were taken for each class (column); `probabilities` is `labels × classes`.
+/// How many images of each label (row) were taken for each class (column); `probabilities` is
+/// `labels × classes`.
 ///
 /// # Panics
 /// If there is not a label for each row, or one is not below `classes`.
 pub fn confusion(probabilities: &Matrix, labels: &[u8]) -> Vec<Vec<usize>> {
-    let (rows, classes) = (probabilities.rows(), probabilities.columns());
+    let rows = probabilities.rows();
+    let classes = probabilities.columns();
     assert!(rows == labels.len(), "probabilities of {rows} images, and {} labels", labels.len());
     let mut counts = vec![vec![0; classes]; classes];
     for (i, &label) in labels.iter().enumerate() {
@@ -28,7 +30,8 @@ pub fn confusion(probabilities: &Matrix, labels: &[u8]) -> Vec<Vec<usize>> {
     counts
 }
 
-/// The share of images whose most probable class is their label; `probabilities` is `labels × classes`.
+/// The share of images whose most probable class is their label; `probabilities` is `labels ×
+/// classes`.
 ///
 /// # Panics
 /// If there is not a label for each row.

@@ -1,4 +1,5 @@
-//! The network: linear layers, an activation after each but the last, softmax at the end; forward, backward and update.
+//! The network: linear layers, an activation after each but the last, softmax at the end; forward,
+//! backward and update. In `tiny.rs` it is `forward` and `train_step`.
 
 pub mod activation;
 pub mod dropout;
@@ -27,7 +28,7 @@ pub struct Network {
     pub layers: Vec<Linear>,
     /// The activation of all layers but the last.
     pub activation: Activation,
-    /// What computes.
+    /// The instruction set and the threads that it computes with.
     pub cpu: Cpu,
 }
 
@@ -40,7 +41,8 @@ pub struct Buffers {
     hidden: Vec<Hidden>,
     /// The logits of the last layer, then their softmax, then ∂L/∂Z: `batch × classes`.
     pub probabilities: Matrix,
-    /// `dz`, the gradient at a layer's output, `batch × fan_out`, and `dx`, at its input, `batch × fan_in`.
+    /// `dz`, the gradient at a layer's output, `batch × fan_out`, and `dx`, at its input, `batch ×
+    /// fan_in`.
     gradients: [Matrix; 2],
     scratch: [Matrix; 2],
     sharing: Sharing,
@@ -70,7 +72,10 @@ impl Network {
         cpu: Cpu,
     ) -> Self {
         assert!(widths.len() > 1, "a network has at least one layer");
-        let layers = widths.windows(2).map(|pair| Linear::new(pair[0], pair[1], initialisation, rng)).collect();
+        let layers = widths
+            .windows(2)
+            .map(|pair| Linear::new(pair[0], pair[1], initialisation, rng))
+            .collect();
         Network { layers, activation, cpu }
     }
 
@@ -81,7 +86,8 @@ impl Network {
 
     /// From the images in `batch` to their `probabilities`. `dropout` is for training alone.
     pub fn forward(&self, cpu: Cpu, buffers: &mut Buffers, mut dropout: Option<&mut Dropout>) {
-        let Buffers { batch, column_sums, hidden, probabilities, scratch: [scratch, _], .. } = buffers;
+        let Buffers { batch, column_sums, hidden, probabilities, scratch: [scratch, _], .. } =
+            buffers;
         let mut input = Input::Pixels(batch, column_sums.of(&self.layers[0].weight));
         for (layer, Hidden { z, a, mask }) in self.layers.iter().zip(hidden) {
             layer.forward(cpu, input, z, scratch);
@@ -100,9 +106,10 @@ impl Network {
         softmax(cpu, probabilities);
     }
 
-    /// One step of training on the images in `batch`: forward, then from its loss back through the layers, each of which
-    /// takes its part of the step. `velocities` are the layers', or none without momentum.
-    /// Returns the sum of the images' losses and how many were classified right, both before the step.
+    /// One step of training on the images in `batch`: forward, then from its loss back through the
+    /// layers, each of which takes its part of the step. `velocities` are the layers', or none
+    /// without momentum. Returns the sum of the images' losses and how many were classified right,
+    /// both before the step.
     pub fn train_step(
         &mut self,
         buffers: &mut Buffers,
@@ -114,7 +121,9 @@ impl Network {
     ) -> (f64, usize) {
         let cpu = buffers.sharing.next(self.cpu_of_step(labels.len()));
         self.forward(cpu, buffers, dropout.as_deref_mut());
-        let Buffers { batch, column_sums, hidden, probabilities, gradients: [dz, dx], scratch, .. } = buffers;
+        let Buffers {
+            batch, column_sums, hidden, probabilities, gradients: [dz, dx], scratch, ..
+        } = buffers;
         let correct = count_correct(probabilities, labels);
         let loss = loss.loss_and_gradient_in_place(probabilities, labels);
         std::mem::swap(dz, probabilities);
@@ -137,28 +146,37 @@ impl Network {
             }
             self.activation.backward(cpu, z, a, dx);
             if dropout.is_some() {
-                apply_mask(cpu, dx, mask); // on either side of f, which acts on each element by itself
+                // On either side of f, which acts on each element by itself.
+                apply_mask(cpu, dx, mask);
             }
             std::mem::swap(dz, dx);
         }
         (loss, correct)
     }
 
-    /// What computes a step on a batch of this many images. For several threads, its largest product has to be
-    /// worth sixteen times what is worth sharing by itself, or too little of the rest is.
+    /// The cpu for a step on this many images: with several threads only if the largest product is
+    /// sixteen times what is worth sharing by itself, or too little of the rest of the step is.
     pub fn cpu_of_step(&self, images: usize) -> Cpu {
-        let products = self.layers.iter().map(|layer| 2 * images * layer.weight.rows() * layer.weight.columns());
+        let products = self
+            .layers
+            .iter()
+            .map(|layer| 2 * images * layer.weight.rows() * layer.weight.columns());
         self.cpu.for_work(products.max().unwrap_or(0) / 16)
     }
 
     /// Whether every weight and bias is a finite number. Training that has diverged leaves others.
     pub fn is_finite(&self) -> bool {
-        self.layers.iter().all(|layer| layer.weight.iter().chain(&layer.bias).all(|w| w.is_finite()))
+        self.layers
+            .iter()
+            .all(|layer| layer.weight.iter().chain(&layer.bias).all(|w| w.is_finite()))
     }
 
     /// The widths of its layers, from the images' size to the number of classes.
     pub fn widths(&self) -> Vec<usize> {
-        [self.layers[0].weight.rows()].into_iter().chain(self.layers.iter().map(|layer| layer.bias.len())).collect()
+        [self.layers[0].weight.rows()]
+            .into_iter()
+            .chain(self.layers.iter().map(|layer| layer.bias.len()))
+            .collect()
     }
 
     /// How many classes the network tells apart.
@@ -166,13 +184,14 @@ impl Network {
         self.layers[self.layers.len() - 1].bias.len()
     }
 
-    /// The probabilities of each class for each image, `images × classes`, in evaluation mode. The bits do not depend on
-    /// the cpu's threads.
+    /// The probabilities of each class for each image, `images × classes`, in evaluation mode. The
+    /// bits do not depend on the cpu's threads.
     ///
     /// # Panics
     /// If the images have another number of pixels than the first layer has inputs.
     pub fn predict(&self, images: &Images) -> Matrix {
-        let (size, inputs) = (images.size(), self.layers[0].weight.rows());
+        let size = images.size();
+        let inputs = self.layers[0].weight.rows();
         assert!(size == inputs, "images of {size} pixels, and a network that takes {inputs}");
         let mut probabilities = Matrix::zeros(images.count(), self.classes());
         let stride = probabilities.stride();

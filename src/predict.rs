@@ -34,29 +34,33 @@ standard error) and the confusion matrix instead.
 /// Does what the `arguments` say, those after the command's name, and prints the answer to `out`.
 ///
 /// # Errors
-/// Wrong arguments, a file that is not what it is to be, images of another size than the network's, labels that do not
-/// belong to them, and what `out` says.
-pub fn run(arguments: Vec<OsString>, out: &mut impl Write) -> Result<()> {
+/// Wrong arguments, a file that is not what it is to be, images of another size than the network's,
+/// labels that do not belong to them, and what `out` says.
+pub fn predict(arguments: Vec<OsString>, out: &mut impl Write) -> Result<()> {
     let is = |argument: &OsString, option: &str| argument == option;
     let text = match arguments.iter().any(|argument| is(argument, "--help") || is(argument, "-h")) {
         true => format!("usage: {USAGE}\n{HELP}"),
         false => answer(arguments)?,
     };
-    out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(|error| Error::printing(&error))
+    out.write_all(text.as_bytes())
+        .and_then(|()| out.flush())
+        .map_err(|error| Error::printing(&error))
 }
 
 fn answer(mut arguments: Vec<OsString>) -> Result<String> {
     let mut activation = None;
     if let Some(i) = arguments.iter().position(|argument| argument == "--activation") {
         let name = arguments.drain(i..arguments.len().min(i + 2)).nth(1).unwrap_or_default();
-        let (name, place) = (name.to_string_lossy(), "the argument after --activation");
+        let name = name.to_string_lossy();
+        let place = "the argument after --activation";
         activation = Some(weights::find_activation(&name, place, format!("\"{name}\""))?);
     }
     let paths: Vec<PathBuf> = arguments.into_iter().map(PathBuf::from).collect();
-    let ([path], files) = paths.split_first_chunk().filter(|(_, files)| files.len() <= 2).ok_or_else(|| {
-        let found = format!("{} files", paths.len());
-        Error::new("the arguments", found, USAGE, "--help says what they are")
-    })?;
+    let ([path], files) =
+        paths.split_first_chunk().filter(|(_, files)| files.len() <= 2).ok_or_else(|| {
+            let found = format!("{} files", paths.len());
+            Error::new("the arguments", found, USAGE, "--help says what they are")
+        })?;
     let model = weights::read(path, Cpu::best().on_threads(session::threads()), activation)?;
     let names = class_names(&model);
     match files {
@@ -67,11 +71,13 @@ fn answer(mut arguments: Vec<OsString>) -> Result<String> {
             Ok(about + &assessment(&probabilities, &labels, which, &names))
         }
         [images, labels @ ..] => {
-            let probabilities = probabilities(path, &model, images, &read_images(path, &model, images)?)?;
+            let probabilities =
+                probabilities(path, &model, images, &read_images(path, &model, images)?)?;
             let [labels] = labels else { return Ok(predictions(&probabilities, &names)) };
-            let labels = read_labels(labels, probabilities.rows(), probabilities.columns(), |_| {
-                "use the labels of the set that the network was trained on".into()
-            })?;
+            let labels =
+                read_labels(labels, probabilities.rows(), probabilities.columns(), |_| {
+                    "use the labels of the set that the network was trained on".into()
+                })?;
             Ok(description(path, &model) + &assessment(&probabilities, &labels, "", &names))
         }
     }
@@ -84,7 +90,8 @@ fn said<'a>(model: &'a Model, name: &str) -> &'a str {
 
 /// The names of the classes, or none.
 fn class_names(model: &Model) -> Vec<String> {
-    let names = Reader::new(Path::new(""), said(model, "class_names")).strings().unwrap_or_default();
+    let names =
+        Reader::new(Path::new(""), said(model, "class_names")).strings().unwrap_or_default();
     if names.len() == model.network.classes() { names } else { vec![] }
 }
 
@@ -106,7 +113,12 @@ fn own_test_set(path: &Path, model: &Model) -> Result<(Dataset, &'static str)> {
     let data = said(model, "data");
     if data.is_empty() {
         let next = "name the images, or the images and their labels, after it";
-        return Err(Error::new(path.display(), "no word of its data", "the folder it was trained on", next));
+        return Err(Error::new(
+            path.display(),
+            "no word of its data",
+            "the folder it was trained on",
+            next,
+        ));
     }
     if !Path::new(data).is_dir() {
         let found = format!("trained on {data}, which is no folder here");
@@ -132,14 +144,27 @@ fn read_images(path: &Path, model: &Model, images: &Path) -> Result<Images> {
 }
 
 /// The probabilities of each class for each image, `images × classes`.
-fn probabilities(model_path: &Path, model: &Model, images_path: &Path, images: &Images) -> Result<Matrix> {
+fn probabilities(
+    model_path: &Path,
+    model: &Model,
+    images_path: &Path,
+    images: &Images,
+) -> Result<Matrix> {
     let Model { network, image_size, .. } = model;
-    let (inputs, size) = (network.layers[0].weight.rows(), (images.rows, images.columns));
+    let inputs = network.layers[0].weight.rows();
+    let size = (images.rows, images.columns);
     if image_size.map_or(inputs != images.size(), |expected| expected != size) {
         let found = format!("images of {} × {} pixels", images.rows, images.columns);
-        let expected = image_size.map_or(inputs.to_string(), |(rows, columns)| format!("{rows} × {columns}"));
-        let expected = format!("{expected} pixels, which the network in {} takes", model_path.display());
-        return Err(Error::new(images_path.display(), found, expected, "use images of the set that it was trained on"));
+        let expected =
+            image_size.map_or(inputs.to_string(), |(rows, columns)| format!("{rows} × {columns}"));
+        let expected =
+            format!("{expected} pixels, which the network in {} takes", model_path.display());
+        return Err(Error::new(
+            images_path.display(),
+            found,
+            expected,
+            "use images of the set that it was trained on",
+        ));
     }
     let numbers = images.count().saturating_mul(network.classes());
     if numbers > MOST_NUMBERS {
@@ -150,7 +175,8 @@ fn probabilities(model_path: &Path, model: &Model, images_path: &Path, images: &
     let probabilities = network.predict(images);
     if probabilities.iter().any(|p| !p.is_finite()) {
         let found = "weights so large that the probabilities overflow";
-        let (expected, next) = ("weights of a network that has learnt", "train again, with a lower learning_rate");
+        let (expected, next) =
+            ("weights of a network that has learnt", "train again, with a lower learning_rate");
         return Err(Error::new(model_path.display(), found, expected, next));
     }
     Ok(probabilities)
@@ -160,12 +186,16 @@ fn probabilities(model_path: &Path, model: &Model, images_path: &Path, images: &
 fn predictions(probabilities: &Matrix, names: &[String]) -> String {
     let longest = names.iter().map(|name| name.chars().count() + 2).max().unwrap_or(0);
     let width = |count: usize| (count - 1).to_string().len();
-    let (index_width, class_width) = (width(probabilities.rows()), width(probabilities.columns()));
+    let index_width = width(probabilities.rows());
+    let class_width = width(probabilities.columns());
     let lines = (0..probabilities.rows()).map(|i| {
         let row = probabilities.row(i);
         let class = argmax(row);
         let name = names.get(usize::from(class)).map_or(String::new(), |name| format!("  {name}"));
-        format!("{i:index_width$}  {class:class_width$}{name:longest$}  {:.4}\n", row[usize::from(class)])
+        format!(
+            "{i:index_width$}  {class:class_width$}{name:longest$}  {:.4}\n",
+            row[usize::from(class)]
+        )
     });
     lines.collect()
 }

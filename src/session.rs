@@ -1,4 +1,5 @@
-//! A training run as a person sees it: what is checked before, shown during and left behind after it.
+//! A training run as a person sees it: what is checked before, shown during and left behind after
+//! it.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -30,13 +31,15 @@ const BEFORE: &str = "before";
 /// How often the files of a run that has not ended are renewed.
 const KEEP: Duration = Duration::from_secs(10);
 
-/// A run from the files to what it leaves: loads the data, trains, saves what came of it and sums it up.
+/// A run from the files to what it leaves: loads the data, trains, saves what came of it and sums
+/// it up.
 ///
 /// # Errors
 /// Those of all that it does.
-pub fn run(config: &Config, console: &mut Console) -> Result<()> {
+pub fn train_and_save(config: &Config, console: &mut Console) -> Result<()> {
     config.validate()?; // whose messages come before those that follow from a wrong value
-    let data = Data::load_or_hold_out(&config.data, config.classes, config.held_out)?.upright(config.transposed);
+    let data = Data::load_or_hold_out(&config.data, config.classes, config.held_out)?
+        .upright(config.transposed);
     let trainer = Trainer::new(config, &data.train, Cpu::best().on_threads(threads()))?;
     // Before the work whose result it is to hold.
     output::prepare(&config.output).map_err(|error| error.within("output in get_config"))?;
@@ -51,15 +54,21 @@ pub fn run(config: &Config, console: &mut Console) -> Result<()> {
     }
     let (trained, runs) = trained?;
     let saved = save(config, &data, &trained, &runs);
-    let summary = if runs.is_empty() { accuracies(config, &data, &trained) } else { means(config, &runs) };
+    let summary =
+        if runs.is_empty() { accuracies(config, &data, &trained) } else { means(config, &runs) };
     for (what, accuracy) in summary {
         console.line(&format!("{what} {accuracy}"))?; // even where there is no room to save it
     }
     saved?;
     before.into_iter().for_each(|before| drop(fs::remove_dir_all(before)));
-    console.line(&format!("{} has history.csv, curves.svg and model.safetensors", config.output.display()))?;
-    console.line(&format!("open {} to draw a digit", config.output.join("report.html").display()))?;
-    has_not_learnt(config, &trained, data.train.labels.len()).map_or(Ok(()), |why| console.line(&why))
+    console.line(&format!(
+        "{} has history.csv, curves.svg and model.safetensors",
+        config.output.display()
+    ))?;
+    console
+        .line(&format!("open {} to draw a digit", config.output.join("report.html").display()))?;
+    has_not_learnt(config, &trained, data.train.labels.len())
+        .map_or(Ok(()), |why| console.line(&why))
 }
 
 /// How many threads this machine can run at once.
@@ -67,7 +76,8 @@ pub fn threads() -> usize {
     thread::available_parallelism().map_or(1, usize::from)
 }
 
-/// What a network is made of: its layers, so many of them as a line has room for, its weights and biases.
+/// What a network is made of: its layers, as many as a line has room for, its weights and
+/// biases.
 pub fn summary(network: &Network) -> String {
     let widths: Vec<String> = network.widths().iter().map(usize::to_string).collect();
     let layers = match &widths[..] {
@@ -76,7 +86,8 @@ pub fn summary(network: &Network) -> String {
         }
         _ => widths.join("-"),
     };
-    let count = network.layers.iter().map(|layer| (layer.weight.rows() + 1) * layer.bias.len()).sum();
+    let count =
+        network.layers.iter().map(|layer| (layer.weight.rows() + 1) * layer.bias.len()).sum();
     format!("{layers}, {} weights and biases, {:?}", thousands(count), network.activation)
 }
 
@@ -84,15 +95,16 @@ pub fn summary(network: &Network) -> String {
 fn introduce(config: &Config, data: &Data, network: &Network, console: &mut Console) -> Result<()> {
     let cpu = network.cpu;
     let [train, test] = [&data.train, &data.test].map(|set| thousands(set.labels.len()));
-    let (tested_on, folder) = (config.tested_on(), config.data.display());
+    let tested_on = config.tested_on();
+    let folder = config.data.display();
     console.line(&summary(network))?;
     console.line(&format!("{folder}: {train} training and {test} {tested_on} images"))?;
     console.line(&format!("{cpu} cpu, {} threads", threads()))
 }
 
-/// Puts the files that an earlier run left into a folder of their own, so that none of them is taken for
-/// this run's if this one does not end; and removes what a killed one has half-written. Returns that folder
-/// if there was anything for it.
+/// Puts the files that an earlier run left into a folder of their own, so that none of them is
+/// taken for this run's if this one does not end; and removes what a killed one has half-written.
+/// Returns that folder if there was anything for it.
 fn set_aside(folder: &Path) -> Result<Option<PathBuf>> {
     let own = format!(".{}.partial", std::process::id());
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
@@ -108,8 +120,9 @@ fn set_aside(folder: &Path) -> Result<Option<PathBuf>> {
         return Ok(None);
     }
     let _ = fs::remove_dir_all(&before);
-    let moved = fs::create_dir(&before)
-        .and_then(|()| earlier().try_for_each(|file| fs::rename(folder.join(file), before.join(file))));
+    let moved = fs::create_dir(&before).and_then(|()| {
+        earlier().try_for_each(|file| fs::rename(folder.join(file), before.join(file)))
+    });
     moved.map_err(|error| Error::writing(&before, &error))?;
     Ok(Some(before))
 }
@@ -119,9 +132,14 @@ fn train(config: &Config, trainer: Trainer, data: &Data, console: &mut Console) 
     let count = data.train.labels.len();
     let tested_on = config.tested_on();
     let width = tested_on.len().max(6);
-    console.line(&format!("running accuracy: each batch before its step; {tested_on} accuracy: after the epoch"))?;
-    console.line(&format!("epoch  learning rate  mean loss  running  {tested_on:>width$}  seconds"))?;
-    let (start, mut kept, mut history) = (Instant::now(), Instant::now(), Vec::new());
+    console.line(&format!(
+        "running accuracy: each batch before its step; {tested_on} accuracy: after the epoch"
+    ))?;
+    console
+        .line(&format!("epoch  learning rate  mean loss  running  {tested_on:>width$}  seconds"))?;
+    let start = Instant::now();
+    let mut kept = Instant::now();
+    let mut history = Vec::new();
     training::fit(trainer, &data.test, &mut |event| match event {
         Event::Epoch(e, network) => {
             history.push(*e);
@@ -144,21 +162,27 @@ fn train(config: &Config, trainer: Trainer, data: &Data, console: &mut Console) 
             let done = (epoch - 1) * count + images;
             let rate = done as f64 / start.elapsed().as_secs_f64();
             let eta = duration((config.epochs * count - done) as f64 / rate);
-            let (images, total, rate) = (thousands(images), thousands(count), thousands(rate as usize));
-            format!("epoch {epoch} of {}, ETA {eta}: {images} of {total} images, {rate}/s", config.epochs)
+            let (images, total, rate) =
+                (thousands(images), thousands(count), thousands(rate as usize));
+            format!(
+                "epoch {epoch} of {}, ETA {eta}: {images} of {total} images, {rate}/s",
+                config.epochs
+            )
         }),
     })
 }
 
-/// Trains with each of the seeds, as many at once as there are cores. Returns what the first seed gave, and
-/// the runs of all.
+/// Trains with each of the seeds, as many at once as there are cores. Returns what the first seed
+/// gave, and the runs of all.
 fn train_seeds(config: &Config, data: &Data, console: &mut Console) -> Result<(Trained, Vec<Run>)> {
     let seeds = config.seed..=config.seed + (config.seeds - 1);
     let experiment = Experiment { name: "get_config", config: config.clone(), seeds, reported: "" };
-    let (mut first, mut runs) = (None, Vec::new());
+    let mut first = None;
+    let mut runs = Vec::new();
     sweep::sweep(&[experiment], data, threads(), console, |run, trained| {
         if run.seed == config.seed {
-            save_unfinished(config, data, &trained.network, &trained.history).ok(); // as in a single run
+            // As in a single run, a full disk is told at the end.
+            save_unfinished(config, data, &trained.network, &trained.history).ok();
             first = Some(trained);
         }
         runs.push(run);
@@ -168,8 +192,8 @@ fn train_seeds(config: &Config, data: &Data, console: &mut Console) -> Result<(T
     Ok((first.expect("every seed has ended"), runs))
 }
 
-/// Writes the history, the curves, the weights and the report into the output folder: those of `trained`,
-/// and the curves of all `runs` where there are several.
+/// Writes the history, the curves, the weights and the report into the output folder: those of
+/// `trained`, and the curves of all `runs` where there are several.
 ///
 /// # Errors
 /// What the disk says.
@@ -178,9 +202,11 @@ pub fn save(config: &Config, data: &Data, trained: &Trained, runs: &[Run]) -> Re
     if !runs.is_empty() {
         accuracies.extend(means(config, runs));
     }
-    let (history, curves, weights) = files(config, data, &trained.network, &trained.history, runs, &accuracies);
+    let (history, curves, weights) =
+        files(config, data, &trained.network, &trained.history, runs, &accuracies);
     let images = &data.train.images;
-    let deformer = |strengths| Deformer::new(strengths, config.seed, Cpu::best(), images.rows, images.columns);
+    let deformer =
+        |strengths| Deformer::new(strengths, config.seed, Cpu::best(), images.rows, images.columns);
     let deformer = config.deformation.map(deformer).transpose()?;
     let examples = deformer.map_or(vec![], |mut deformer| deformer.examples(images));
     let report = report::html(config, &accuracies, &curves, &weights, data, &examples, trained);
@@ -191,7 +217,12 @@ pub fn save(config: &Config, data: &Data, trained: &Trained, runs: &[Run]) -> Re
 ///
 /// # Errors
 /// What the disk says.
-pub fn save_unfinished(config: &Config, data: &Data, network: &Network, history: &[Epoch]) -> Result<()> {
+pub fn save_unfinished(
+    config: &Config,
+    data: &Data,
+    network: &Network,
+    history: &[Epoch],
+) -> Result<()> {
     let done = match config.seeds {
         1 => format!("{} of {} epochs", history.len(), config.epochs),
         seeds => format!("one of {seeds} seeds"),
@@ -213,8 +244,10 @@ fn files(
     let Config { initialisation, schedule, epochs, .. } = *config;
     let done = history.len();
     let mut title = format!("{initialisation:?} initialisation, {schedule:?} schedule");
-    let mut curves: Vec<[Vec<f64>; 2]> =
-        runs.iter().map(|run| [run.running_accuracies.clone(), run.test_accuracies.clone()]).collect();
+    let mut curves: Vec<[Vec<f64>; 2]> = runs
+        .iter()
+        .map(|run| [run.running_accuracies.clone(), run.test_accuracies.clone()])
+        .collect();
     if runs.is_empty() {
         let column = |accuracy: fn(&Epoch) -> f64| history.iter().map(accuracy).collect();
         curves.push([column(|epoch| epoch.running_accuracy), column(|epoch| epoch.test_accuracy)]);
@@ -225,10 +258,11 @@ fn files(
         title += &format!(", stopped after {done} of {epochs} epochs");
     }
     let names: Vec<String> = config.class_names.iter().map(|name| quote(name)).collect();
-    let fields = config.fields().into_iter().chain(facts.iter().cloned()).map(|(name, text)| match name {
-        "class_names" => (name.into(), format!("[{}]", names.join(","))),
-        _ => (name.replace([' ', '-'], "_"), text),
-    });
+    let fields =
+        config.fields().into_iter().chain(facts.iter().cloned()).map(|(name, text)| match name {
+            "class_names" => (name.into(), format!("[{}]", names.join(","))),
+            _ => (name.replace([' ', '-'], "_"), text),
+        });
     let image_size = (data.test.images.rows, data.test.images.columns);
     (
         history::csv(history, epochs, config.tested_on()),
@@ -239,7 +273,8 @@ fn files(
 
 /// Writes these contents of [`FILES`], all of them or none.
 fn write(config: &Config, contents: &[&[u8]]) -> Result<()> {
-    let files = FILES.iter().zip(contents).map(|(name, content)| (config.output.join(name), *content));
+    let files =
+        FILES.iter().zip(contents).map(|(name, content)| (config.output.join(name), *content));
     output::write(&files.collect::<Vec<_>>())
 }
 
@@ -276,7 +311,8 @@ const MEAN_HELD_OUT: [&str; 2] = ["mean final held-out accuracy", "mean best hel
 /// The line about a network that has learnt next to nothing, and what to try.
 fn has_not_learnt(config: &Config, trained: &Trained, images: usize) -> Option<String> {
     let probabilities = &trained.test_probabilities;
-    let (tests, classes) = (probabilities.rows(), probabilities.columns());
+    let tests = probabilities.rows();
+    let classes = probabilities.columns();
     let mut named = vec![0; classes];
     (0..tests).for_each(|i| named[usize::from(argmax(probabilities.row(i)))] += 1);
     let most = named.iter().copied().max().unwrap_or(0);
@@ -309,7 +345,10 @@ fn remedy(config: &Config, images: usize) -> String {
     if config.initialisation == Initialisation::Zero {
         "try initialisation: Xavier or He, with which the units of a layer differ".into()
     } else if momentum > 0.0 && learning_rate > usual * (1.0 - momentum) {
-        format!("try learning_rate: {:.4} with this momentum, or momentum: 0.0", usual * (1.0 - momentum))
+        format!(
+            "try learning_rate: {:.4} with this momentum, or momentum: 0.0",
+            usual * (1.0 - momentum)
+        )
     } else if learning_rate > usual {
         format!("try learning_rate: {usual}")
     } else if weight_decay > 1e-3 {

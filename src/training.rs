@@ -1,4 +1,5 @@
-//! The training loop: mini-batch stochastic gradient descent, epoch by epoch.
+//! The training loop: mini-batch stochastic gradient descent, epoch by epoch. In `tiny.rs` it is
+//! `train`.
 
 pub mod schedule;
 
@@ -24,7 +25,7 @@ use crate::output::weights;
 /// What training tells whoever watches.
 #[derive(Clone, Copy, Debug)]
 pub enum Event<'a> {
-    /// Within an epoch, counted from 1: so many of its images are done.
+    /// Within an epoch, counted from 1: `images` of its images are done.
     Batch {
         /// The epoch.
         epoch: usize,
@@ -44,8 +45,8 @@ pub struct Epoch {
     pub learning_rate: f32,
     /// The mean loss of an image, each as its batch found it.
     pub loss: f64,
-    /// The share of training images that were classified right when their batch came by, just before it was trained on
-    /// and with dropout.
+    /// The share of training images that were classified right when their batch came by, just
+    /// before it was trained on and with dropout.
     pub running_accuracy: f64,
     /// The share of test images that are classified right after the epoch.
     pub test_accuracy: f64,
@@ -60,7 +61,8 @@ pub struct Trained {
     pub network: Network,
     /// Every epoch.
     pub history: Vec<Epoch>,
-    /// The share of training images that the network classifies right, all of them in evaluation mode.
+    /// The share of training images that the network classifies right, all of them in evaluation
+    /// mode.
     pub train_accuracy: f64,
     /// What the network makes of the test images, `images × classes`.
     pub test_probabilities: Matrix,
@@ -74,7 +76,8 @@ impl Trained {
 
     /// The highest test accuracy of an epoch, and the first epoch that reached it.
     pub fn best_test_accuracy(&self) -> (f64, usize) {
-        let best = self.history.iter().rev().max_by(|a, b| a.test_accuracy.total_cmp(&b.test_accuracy));
+        let best =
+            self.history.iter().rev().max_by(|a, b| a.test_accuracy.total_cmp(&b.test_accuracy));
         best.map_or((0.0, 0), |best| (best.test_accuracy, best.epoch))
     }
 }
@@ -85,25 +88,38 @@ fn check(name: &str, set: &Dataset, classes: usize) -> Result<()> {
     let error = |found: String, expected: String| {
         Err(Error::new(name, found, expected, "give each image its pixels and its label"))
     };
-    let (count, size) = (labels.len(), rows * columns);
+    let count = labels.len();
+    let size = rows * columns;
     if count == 0 || size == 0 || pixels.len() != count * size {
         let found = format!("{} pixels and {count} labels", pixels.len());
-        return error(found, format!("{size} pixels, {rows} × {columns}, for each label, and at least one"));
+        return error(
+            found,
+            format!("{size} pixels, {rows} × {columns}, for each label, and at least one"),
+        );
     }
     match labels.iter().position(|&label| usize::from(label) >= classes) {
         None => Ok(()),
-        Some(i) => error(format!("label {} at image {i}", labels[i]), format!("labels below {classes}, the classes")),
+        Some(i) => error(
+            format!("label {} at image {i}", labels[i]),
+            format!("labels below {classes}, the classes"),
+        ),
     }
 }
 
 /// The network in the file at `path`, if it has these widths and this activation.
-fn initial_weights(path: &Path, widths: &[usize], activation: Activation, cpu: Cpu) -> Result<Network> {
+fn initial_weights(
+    path: &Path,
+    widths: &[usize],
+    activation: Activation,
+    cpu: Cpu,
+) -> Result<Network> {
     let network = weights::read(path, cpu, Some(activation))
         .map_err(|error| error.within("initial_weights in get_config"))?
         .network;
     let found = network.widths();
     if found != widths {
-        let text = |widths: &[usize]| widths.iter().map(usize::to_string).collect::<Vec<_>>().join("-");
+        let text =
+            |widths: &[usize]| widths.iter().map(usize::to_string).collect::<Vec<_>>().join("-");
         let found = format!("a network {} in {}", text(&found), path.display());
         let expected = format!("{}, as the images, hidden_layers and classes say", text(widths));
         return Err(Error::in_config("initial_weights", found, expected));
@@ -111,8 +127,9 @@ fn initial_weights(path: &Path, widths: &[usize], activation: Activation, cpu: C
     Ok(network)
 }
 
-/// Σ lr·λ since the last decay is held back until it exceeds this, 256 steps of f32 below 1. One iteration's
-/// lr·λ, 2·10⁻⁷ as shipped, would be lost in the rounding of 1 − lr·λ and of the weights.
+/// Σ lr·λ since the last decay is held back until it exceeds this, 256 steps of f32 below 1. One
+/// iteration's lr·λ, 2·10⁻⁷ as shipped, would be lost in the rounding of 1 − lr·λ and of the
+/// weights.
 const LEAST_DECAY: f64 = 1.0 / (1 << 16) as f64;
 
 /// The training images as the deformer makes them: those of this epoch, and of the next.
@@ -123,6 +140,30 @@ struct Prepared {
     next: Option<Images>,
     /// Whether it is made.
     is_ready: bool,
+}
+
+impl Prepared {
+    /// The images of this `epoch` of `epochs`, and what makes the next one's meanwhile.
+    fn begin<'a>(
+        &'a mut self,
+        cpu: Cpu,
+        [epoch, epochs]: [usize; 2],
+        original: &'a Images,
+    ) -> (&'a Images, Option<impl FnOnce() + Send + 'a>) {
+        let Prepared { deformer, now, next, is_ready } = self;
+        match next {
+            Some(next) if mem::take(is_ready) => mem::swap(now, next),
+            _ => deformer.deform_all(cpu, epoch, original, now),
+        }
+        let next = next.as_mut().filter(|_| epoch + 1 < epochs);
+        let make_next = next.map(|next| {
+            move || {
+                deformer.deform_all(Cpu::best(), epoch + 1, original, next); // on this thread alone
+                *is_ready = true;
+            }
+        });
+        (now, make_next)
+    }
 }
 
 /// A network in training.
@@ -148,19 +189,33 @@ pub struct Trainer<'a> {
 }
 
 impl<'a> Trainer<'a> {
-    /// A new network for `set`, as `config` says. Nothing but the time depends on the cpu's threads.
+    /// A new network for `set`, as `config` says. Nothing but the time depends on the cpu's
+    /// threads.
     ///
     /// # Errors
-    /// What [`Config::validate`] finds, a set whose pixels or labels do not fit it, initial weights of
-    /// another network, a batch larger than the training set, and a network or a batch larger than memory.
+    /// What [`Config::validate`] finds, a set whose pixels or labels do not fit it, initial weights
+    /// of another network, a batch larger than the training set, and a network or a batch larger
+    /// than memory.
     pub fn new(config: &'a Config, set: &'a Dataset, cpu: Cpu) -> Result<Self> {
         config.validate()?;
         check("the training set", set, config.classes)?;
         let widths = config.widths(set.images.size(), set.labels.len())?;
-        let Config { activation, initialisation, dropout: p, dropout_after_activation: after_activation, .. } = *config;
+        let Config {
+            activation,
+            initialisation,
+            dropout: p,
+            dropout_after_activation: after_activation,
+            ..
+        } = *config;
         let rng = |stream| Rng::new(config.seed, stream);
         let network = match &config.initial_weights {
-            None => Network::new(&widths, activation, initialisation, &mut rng(Stream::Initialisation), cpu),
+            None => Network::new(
+                &widths,
+                activation,
+                initialisation,
+                &mut rng(Stream::Initialisation),
+                cpu,
+            ),
             Some(path) => initial_weights(path, &widths, activation, cpu)?,
         };
         let Images { rows, columns, .. } = set.images;
@@ -168,7 +223,8 @@ impl<'a> Trainer<'a> {
         let prepared = match config.deformation {
             None => None,
             Some(deformation) => {
-                let leaves_a_core = cpu.threads() > 1 && network.cpu_of_step(config.batch_size).threads() == 1;
+                let leaves_a_core =
+                    cpu.threads() > 1 && network.cpu_of_step(config.batch_size).threads() == 1;
                 Some(Prepared {
                     deformer: deformer(deformation)?,
                     now: set.images.clone(),
@@ -194,39 +250,32 @@ impl<'a> Trainer<'a> {
         })
     }
 
-    /// Trains once on every image, in a new order, and returns the epoch's learning rate, mean loss and
-    /// running accuracy. After each batch, `progress` is told how many images are done.
+    /// Trains once on every image, in a new order, and returns the epoch's learning rate, mean loss
+    /// and running accuracy. After each batch, `progress` is told how many images are done.
     ///
     /// # Errors
     /// Those of `progress`.
-    pub fn train_epoch(&mut self, mut progress: impl FnMut(usize) -> Result<()>) -> Result<(f32, f64, f64)> {
-        let Config { batch_size, epochs, weight_decay, momentum, loss, schedule, .. } = *self.config;
+    pub fn train_epoch(
+        &mut self,
+        mut progress: impl FnMut(usize) -> Result<()>,
+    ) -> Result<(f32, f64, f64)> {
+        let Config { batch_size, epochs, weight_decay, momentum, loss, schedule, .. } =
+            *self.config;
         let count = self.order.len();
         let iterations = count.div_ceil(batch_size);
         let epoch = self.iteration / iterations;
-        let mut images = &self.set.images;
-        let mut make_next = None;
-        if let Some(Prepared { deformer, now, next, is_ready }) = &mut self.prepared {
-            match next {
-                Some(next) if mem::take(is_ready) => mem::swap(now, next),
-                _ => deformer.deform_all(self.network.cpu, epoch, images, now),
-            }
-            let next = next.as_mut().filter(|_| epoch + 1 < epochs);
-            let original = mem::replace(&mut images, now);
-            make_next = next.map(|next| {
-                move || {
-                    deformer.deform_all(Cpu::best(), epoch + 1, original, next);
-                    *is_ready = true;
-                }
-            });
-        }
+        let original = &self.set.images;
+        let (images, make_next) = match &mut self.prepared {
+            None => (original, None),
+            Some(prepared) => prepared.begin(self.network.cpu, [epoch, epochs], original),
+        };
         self.shuffle.shuffle(&mut self.order);
         let mut learning_rate = 0.0;
         let mut total_loss = 0.0;
         let mut correct = 0;
         let mut done = 0;
         thread::scope(|scope| {
-            // Where the system has no thread to give, the next epoch begins with it.
+            // Where the system has no thread to give, the next epoch makes its images at its start.
             make_next.map(|make_next| thread::Builder::new().spawn_scoped(scope, make_next).ok());
             for batch in self.order.chunks(batch_size) {
                 done += batch.len();
@@ -235,10 +284,15 @@ impl<'a> Trainer<'a> {
                 self.buffers.batch.load(self.network.cpu, images, batch.iter().copied());
                 images.prefetch(self.order[done..].iter().take(batch_size).copied());
 
-                learning_rate =
-                    schedule.rate(self.config.learning_rate, self.iteration, iterations * epochs, iterations);
+                learning_rate = schedule.rate(
+                    self.config.learning_rate,
+                    self.iteration,
+                    iterations * epochs,
+                    iterations,
+                );
                 self.decay += f64::from(learning_rate) * f64::from(weight_decay);
-                let decay = if self.decay < LEAST_DECAY { 0.0 } else { mem::take(&mut self.decay) as f32 };
+                let decay =
+                    if self.decay < LEAST_DECAY { 0.0 } else { mem::take(&mut self.decay) as f32 };
                 let step = Step { learning_rate, decay, momentum };
                 let (batch_loss, batch_correct) = self.network.train_step(
                     &mut self.buffers,
@@ -258,17 +312,23 @@ impl<'a> Trainer<'a> {
     }
 }
 
-/// Trains the new network of `trainer` through all epochs and tests it on the `test` set after each; `watch` is told of
-/// every batch and every epoch.
+/// Trains the new network of `trainer` through all epochs and tests it on the `test` set after
+/// each; `watch` is told of every batch and every epoch.
 ///
 /// # Errors
-/// Those of `watch`, a test set that is none or has images of another size, and training that has
-/// diverged: weights, loss or outputs no longer finite.
-pub fn fit(mut trainer: Trainer, test: &Dataset, watch: &mut dyn FnMut(Event) -> Result<()>) -> Result<Trained> {
-    let (config, images) = (trainer.config, &trainer.set.images);
+/// Those of `watch`, a test set that is empty or inconsistent or has images of another size, and
+/// training that has diverged: weights, loss or outputs no longer finite.
+pub fn fit(
+    mut trainer: Trainer,
+    test: &Dataset,
+    watch: &mut dyn FnMut(Event) -> Result<()>,
+) -> Result<Trained> {
+    let config = trainer.config;
+    let images = &trainer.set.images;
     check("the test set", test, config.classes)?;
     if test.images.size() != images.size() {
-        let size = |images: &Images| format!("images of {} × {} pixels", images.rows, images.columns);
+        let size =
+            |images: &Images| format!("images of {} × {} pixels", images.rows, images.columns);
         let next = "test on images of the size that is trained on";
         return Err(Error::new("the test set", size(&test.images), size(images), next));
     }
@@ -279,15 +339,17 @@ pub fn fit(mut trainer: Trainer, test: &Dataset, watch: &mut dyn FnMut(Event) ->
         let (learning_rate, loss, running_accuracy) =
             trainer.train_epoch(|images| watch(Event::Batch { epoch, images }))?;
         test_probabilities = trainer.network.predict(&test.images);
-        // The loss is from before the last update; finite weights can still be large enough for an infinite output.
+        // The loss is from before the last update; finite weights can still be large enough for an
+        // infinite output.
         let outputs_are_finite = test_probabilities.iter().all(|p| p.is_finite());
         if !(loss.is_finite() && trainer.network.is_finite() && outputs_are_finite) {
             let Config { learning_rate, weight_decay, .. } = config;
             // From 2 on, the decay alone makes the weights grow.
-            let (field, value) = match learning_rate * weight_decay >= 2.0 && weight_decay > learning_rate {
-                true => ("weight_decay", weight_decay),
-                false => ("learning_rate", learning_rate),
-            };
+            let (field, value) =
+                match learning_rate * weight_decay >= 2.0 && weight_decay > learning_rate {
+                    true => ("weight_decay", weight_decay),
+                    false => ("learning_rate", learning_rate),
+                };
             return Err(Error::new(
                 format!("training, epoch {epoch}"),
                 format!("weights that have grown without bounds (mean loss {loss})"),

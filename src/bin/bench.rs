@@ -1,7 +1,7 @@
 //! `make bench`: how fast this is on this machine, beside what one of its cores could do at most.
 //!
-//! A figure is the median of its repetitions, with their range. Operations are counted as if no zero were
-//! skipped, so where many are skipped the share of the peak can pass 100.
+//! A figure is the median of its repetitions, with their range. Operations are counted as if no
+//! zero were skipped, so where many are skipped the share of the peak can pass 100.
 
 use std::fs;
 use std::hint::black_box;
@@ -23,19 +23,26 @@ fn main() -> ExitCode {
         [] => bench(),
         [layers, batch_size, images] => train(layers, batch_size, images, true),
         [layers, batch_size, images, "--no-zeros"] => train(layers, batch_size, images, false),
-        other => Err(Error::new("bench", format!("the arguments {other:?}"), USAGE, "call it again like that")),
+        other => Err(Error::new(
+            "bench",
+            format!("the arguments {other:?}"),
+            USAGE,
+            "call it again like that",
+        )),
     })
 }
 
-const USAGE: &str = "nothing, or LAYERS BATCH IMAGES, such as 1000,500 128 15000, and perhaps --no-zeros";
+const USAGE: &str =
+    "nothing, or LAYERS BATCH IMAGES, such as 1000,500 128 15000, and perhaps --no-zeros";
 
-/// For `make peers`: prints how many images a second such a network trains on, on all cores: the best of
-/// three epochs.
+/// For `make peers`: prints how many images a second such a network trains on, on all cores: the
+/// best of three epochs.
 fn train(layers: &str, batch_size: &str, images: &str, with_zeros: bool) -> Result<()> {
     let error = |text: &str| Error::new("bench", format!("{text:?}"), USAGE, "use whole numbers");
     let whole = |text: &str| text.parse().map_err(|_| error(text));
     let hidden_layers = layers.split(',').map(whole).collect::<Result<_>>()?;
-    let (batch_size, schedule) = (whole(batch_size)?, Schedule::Constant);
+    let batch_size = whole(batch_size)?;
+    let schedule = Schedule::Constant;
     let learning_rate = 0.02 * 16.0 / (batch_size as f32).max(1.0); // as the others do
     let config = Config { hidden_layers, batch_size, learning_rate, schedule, ..Config::default() };
     let mut set = Data::load(&config.data, config.classes)?.train;
@@ -61,7 +68,7 @@ fn without_zeros(mut set: Dataset) -> Dataset {
     set
 }
 
-/// What a core can do at most: so many times as many multiply-adds, none of which waits for another.
+/// What a core can do at most: multiply-adds, none of which waits for another.
 const PEAK: (usize, usize) = (100_000, 12 * 16);
 
 for_each_instruction_set! {
@@ -84,7 +91,8 @@ fn bench() -> Result<()> {
     let cpu = Cpu::best();
     let mut bench = Bench { console: Console::stdout(), cpu, peak: None };
     let model = about("/proc/cpuinfo", "model name").unwrap_or("unknown processor".into());
-    let (cores, s) = (session::threads(), if session::threads() > 1 { "s" } else { "" });
+    let cores = session::threads();
+    let s = if session::threads() > 1 { "s" } else { "" };
     bench.console.line(&format!("machine: {model}, {cores} core{s}; {cpu}; peak: of one core"))?;
     bench.console.line("what                             median          % of peak  range")?;
     let (operations, mut sums) = (2.0 * (PEAK.0 * PEAK.1) as f64, [0.25; PEAK.1]);
@@ -93,7 +101,8 @@ fn bench() -> Result<()> {
     bench.products()?;
     bench.training()?;
     let kb = about("/proc/self/status", "VmHWM").unwrap_or_default();
-    let megabytes = kb.trim_end_matches(" kB").parse().map_or(f64::NAN, |kb: f64| kb * 1024.0 / 1e6);
+    let megabytes =
+        kb.trim_end_matches(" kB").parse().map_or(f64::NAN, |kb: f64| kb * 1024.0 / 1e6);
     bench.console.line(&format!("{:31}{megabytes:8.1} MB", "peak memory"))
 }
 
@@ -105,9 +114,15 @@ struct Bench {
 }
 
 impl Bench {
-    /// Times `work` on so many `images`, or, if none, of so many floating-point operations, for two
+    /// Times `work` on `images`, or, if 0, of `operations` floating-point operations, for two
     /// seconds, but 5 to 100 times.
-    fn row(&mut self, name: &str, operations: f64, images: usize, mut work: impl FnMut()) -> Result<()> {
+    fn row(
+        &mut self,
+        name: &str,
+        operations: f64,
+        images: usize,
+        mut work: impl FnMut(),
+    ) -> Result<()> {
         let mut time = |_| {
             let start = Instant::now();
             work();
@@ -133,18 +148,22 @@ impl Bench {
     }
 
     fn products(&mut self) -> Result<()> {
-        let layers = [(784, 128), (128, 64), (64, 64), (64, 10)].into_iter().flat_map(|(fan_in, fan_out)| {
-            let weight = ("weight gradient", fan_in, 16, fan_out);
-            [("forward", 16, fan_in, fan_out), weight, ("input gradient", 16, fan_out, fan_in)]
-        });
+        let layers = [(784, 128), (128, 64), (64, 64), (64, 10)].into_iter().flat_map(
+            |(fan_in, fan_out)| {
+                let weight = ("weight gradient", fan_in, 16, fan_out);
+                [("forward", 16, fan_in, fan_out), weight, ("input gradient", 16, fan_out, fan_in)]
+            },
+        );
         let needed = layers.filter(|product| product.3 < 784); // of pixels no gradient is
         let products = needed.chain([128, 256, 512, 1024, 2048].map(|n| ("square", n, n, n)));
-        let (cpu, mut rng) = (self.cpu, Rng::new(1, Stream::Initialisation));
+        let cpu = self.cpu;
+        let mut rng = Rng::new(1, Stream::Initialisation);
         let mut random = |m, n| Linear::new(m, n, Initialisation::Normal, &mut rng).weight;
         for (name, m, k, n) in products {
             let a = if name == "weight gradient" { random(k, m) } else { random(m, k) };
             let b = if name == "input gradient" { random(n, k) } else { random(k, n) };
-            let (mut c, mut scratch) = (Matrix::zeros(m, n), Default::default());
+            let mut c = Matrix::zeros(m, n);
+            let mut scratch = Default::default();
             let mut multiply = |a: &Matrix, b: &Matrix| match name {
                 "weight gradient" => matmul_transposed_a(cpu, a, b, 0.0, &mut c),
                 "input gradient" => matmul_transposed_b(cpu, a, b, &mut c, &mut scratch),
@@ -153,7 +172,8 @@ impl Bench {
             let once = 2 * m * k * n;
             let times = 20_000_000_usize.div_ceil(once);
             let work = || (0..times).for_each(|_| multiply(black_box(&a), black_box(&b)));
-            let (name, operations) = (format!("{name} {m}×{k} · {k}×{n}"), (once * times) as f64);
+            let name = format!("{name} {m}×{k} · {k}×{n}");
+            let operations = (once * times) as f64;
             self.row(&name, operations, 0, work)?;
         }
         Ok(())
@@ -185,7 +205,8 @@ impl Bench {
     }
 
     fn training(&mut self) -> Result<()> {
-        let config = Config { schedule: Schedule::Constant, weight_decay: 0.0, ..Config::default() };
+        let config =
+            Config { schedule: Schedule::Constant, weight_decay: 0.0, ..Config::default() };
         let Data { train, test } = Data::load(&config.data, config.classes)?;
         let (cpu, all_cores) = (self.cpu, self.cpu.on_threads(session::threads()));
         let mut network = Trainer::new(&config, &train, cpu)?.network;
@@ -197,7 +218,8 @@ impl Bench {
         self.epoch("training 1000-500, batch 128", &wide, &test, cpu)?;
         self.epoch("training 1000-500, all cores", &wide, &test, all_cores)?;
 
-        let (images, forward) = (&test.images, operations(&network.layers));
+        let images = &test.images;
+        let forward = operations(&network.layers);
         for (name, cpu) in [("evaluation", cpu), ("evaluation on all cores", all_cores)] {
             network.cpu = cpu;
             let evaluate = || drop(black_box(network.predict(images)));
@@ -206,10 +228,12 @@ impl Bench {
         Ok(())
     }
 
-    /// Times epochs on `set`: forward, weight gradient and, but for the first layer, input gradient.
+    /// Times epochs on `set`: forward, weight gradient and, but for the first layer, input
+    /// gradient.
     fn epoch(&mut self, name: &str, config: &Config, set: &Dataset, cpu: Cpu) -> Result<()> {
         let mut trainer = Trainer::new(config, set, cpu)?;
-        let (layers, images) = (&trainer.network.layers, set.labels.len());
+        let layers = &trainer.network.layers;
+        let images = set.labels.len();
         let operations = (3.0 * operations(layers) - operations(&layers[..1])) * images as f64;
         // The only errors are those of the closure.
         self.row(name, operations, images, || drop(trainer.train_epoch(|_| Ok(()))))

@@ -48,11 +48,12 @@ struct Request<'a> {
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = command::arguments().collect();
-    command::exit_code(run(&arguments.iter().map(String::as_str).collect::<Vec<_>>()))
+    command::exit_code(execute(&arguments.iter().map(String::as_str).collect::<Vec<_>>()))
 }
 
-fn run(arguments: &[&str]) -> Result<()> {
-    let (all, mut console) = (experiments::all(), Console::stdout());
+fn execute(arguments: &[&str]) -> Result<()> {
+    let all = experiments::all();
+    let mut console = Console::stdout();
     match *arguments {
         ["--help"] => console.line(HELP.trim_end()),
         ["--list"] => all.iter().try_for_each(|experiment| console.line(experiment.name)),
@@ -65,13 +66,15 @@ fn run(arguments: &[&str]) -> Result<()> {
 }
 
 fn parse<'a>(arguments: &[&'a str]) -> Result<Request<'a>> {
-    let mut request = Request { is_report: false, names: vec![], seeds: None, output: Path::new(RESULTS) };
+    let mut request =
+        Request { is_report: false, names: vec![], seeds: None, output: Path::new(RESULTS) };
     let mut rest = arguments.iter().copied();
     while let Some(argument) = rest.next() {
         let mut value = |expected: &str| match rest.next() {
             Some(value) if !value.is_empty() && !value.starts_with('-') => Ok(value),
             other => {
-                let (place, found) = (format!("the argument after {argument}"), other.unwrap_or("nothing"));
+                let (place, found) =
+                    (format!("the argument after {argument}"), other.unwrap_or("nothing"));
                 Err(Error::new(place, found, expected, SEE_HELP))
             }
         };
@@ -79,7 +82,9 @@ fn parse<'a>(arguments: &[&'a str]) -> Result<Request<'a>> {
             let expected = format!("a whole number from 1 to {most}");
             let text = value(&expected)?;
             let number = text.parse().ok().filter(|number| (1..=most).contains(number));
-            number.ok_or_else(|| Error::new(format!("the argument after {argument}"), text, expected, SEE_HELP))
+            number.ok_or_else(|| {
+                Error::new(format!("the argument after {argument}"), text, expected, SEE_HELP)
+            })
         };
         match argument {
             "--report" => request.is_report = true,
@@ -96,7 +101,8 @@ fn parse<'a>(arguments: &[&'a str]) -> Result<Request<'a>> {
     Ok(request)
 }
 
-/// Adds the runs of the named folders to those of the output folder, and makes tables and figures of all.
+/// Adds the runs of the named folders to those of the output folder, and makes tables and figures
+/// of all.
 fn report(request: &Request, all: &[Experiment], console: &mut Console) -> Result<()> {
     let mut added = Vec::new();
     for folder in request.names.iter().map(Path::new) {
@@ -127,11 +133,12 @@ fn train(request: &Request, all: &[Experiment], console: &mut Console) -> Result
     let config = &chosen[0].config;
     let data = Data::load(&config.data, config.classes).map_err(experiments::in_experiment)?;
     let data = data.upright(config.transposed);
-    // Nobody learns after the work that its runs cannot be added to what is there.
+    // Before the work: that its runs can be added to those of the output folder.
     let path = request.output.join(runs::FILE);
     runs::add(&path, all, &[])?;
     let save = |ended, _| runs::add(&path, all, &[ended]);
-    sweep::sweep(&chosen, &data, session::threads(), console, save).map_err(experiments::in_experiment)?;
+    sweep::sweep(&chosen, &data, session::threads(), console, save)
+        .map_err(experiments::in_experiment)?;
     console.line(&format!("added to {}", path.display()))?;
     if request.names.is_empty() { tables::report(request.output, all, console) } else { Ok(()) }
 }

@@ -7,5 +7,5 @@ use std::process::ExitCode;
 use mnist_mlp::{command, predict};
 
 fn main() -> ExitCode {
-    command::exit_code(predict::run(env::args_os().skip(1).collect(), &mut io::stdout().lock()))
+    command::exit_code(predict::predict(env::args_os().skip(1).collect(), &mut io::stdout().lock()))
 }

@@ -1,6 +1,6 @@
-//! The whole program in plain loops, to be read first: from the files to the test accuracy. The rest
-//! of `src/` does it faster and shows what comes of it; the weights are the same to within rounding.
-//! Left out: dropout, momentum, deformed images. `compare`, at the end, also runs the fast program.
+//! The whole program in plain loops, to be read first: from the files to the test accuracy. The
+//! rest of `src/` does it faster and shows what comes of it; the weights are the same to within
+//! rounding. Left out: dropout, momentum, deformed images. `compare` also runs the fast program.
 
 use mnist_mlp::data::{Data, gzip::gunzip};
 use mnist_mlp::math::{kernels::Cpu, rng::Rng, rng::Stream};
@@ -162,8 +162,8 @@ pub fn train(config: &Config, set: &Set, out: &mut Console) -> Result<(Vec<Layer
         for (i, batch) in (epoch * iterations..).zip(order.chunks(config.batch_size)) {
             let rate = config.schedule.rate(config.learning_rate, i, total, iterations);
             total_loss += f64::from(train_step(&mut layers, config, rate, set, batch));
-            let eta = start.elapsed().as_secs_f64() * (total - i) as f64 / (i + 1) as f64;
-            out.live(|| format!("plain loops: batch {i} of {total}, ETA {}", duration(eta)))?;
+            let eta = start.elapsed().as_secs_f64() * (total - i - 1) as f64 / (i + 1) as f64;
+            out.live(|| format!("plain loops: batch {} of {total}, ETA {}", i + 1, duration(eta)))?;
         }
     }
     Ok((layers, total_loss / (config.epochs * labels.len()) as f64))
@@ -188,10 +188,10 @@ fn compare(out: &mut Console) -> Result<()> {
     let trainer = Trainer::new(&config, &data.train, Cpu::best())?;
     let fast = training::fit(trainer, &data.test, &mut |_| Ok(()))?;
     out.line(&line("the fast program", fast.history[0].seconds, fast.test_accuracy()))?;
-    let (set, test) = (read_set(&config.data, "train")?, read_set(&config.data, "t10k")?);
+    let set = read_set(&config.data, "train")?;
     let start = Instant::now();
     let (layers, _) = train(&config, &set, out)?;
-    let accuracy = accuracy(&layers, &config, test);
+    let accuracy = accuracy(&layers, &config, read_set(&config.data, "t10k")?);
     out.line(&line("in plain loops", start.elapsed().as_secs_f64(), accuracy))
 }
 

@@ -1,4 +1,5 @@
-//! Batches: the images of a training step as the first layer takes them.
+//! Batches: the images of a training step as the first layer takes them. In `tiny.rs`
+//! the pixels are normalised in `read_set`.
 
 use crate::data::Images;
 use crate::for_each_instruction_set;
@@ -7,9 +8,10 @@ use crate::math::matrix::Matrix;
 
 /// A batch of images, with where they have ink.
 ///
-/// A pixel p, 0 to 255, is normalised to x = (p − 127.5) / 255, from −½ to ½. That is p/255 − ½, and about
-/// 80 % of the pixels of a digit are background, p = 0. So a batch is kept as P = p/255, whose zeros the
-/// first layer skips, and the −½ is applied to the result: see [`layer`](crate::network::layer).
+/// A pixel p, 0 to 255, is normalised to x = (p − 127.5) / 255, from −½ to ½. That is p/255 − ½,
+/// and about 80 % of the pixels of a digit are background, p = 0. So a batch is kept as P = p/255,
+/// whose zeros the first layer skips, and the −½ is applied to the result: see
+/// [`layer`](crate::network::layer).
 #[derive(Clone, Debug, Default)]
 pub struct Batch {
     // Only `load` writes to them: the kernels read, unchecked, wherever there is a bit.
@@ -40,15 +42,30 @@ impl Batch {
     }
 
     /// Loads the images at these `indices`, one a row.
-    pub fn load(&mut self, cpu: Cpu, images: &Images, indices: impl ExactSizeIterator<Item = usize>) {
-        let (count, size) = (indices.len(), images.size());
+    pub fn load(
+        &mut self,
+        cpu: Cpu,
+        images: &Images,
+        indices: impl ExactSizeIterator<Item = usize>,
+    ) {
+        let count = indices.len();
+        let size = images.size();
         let words = size.div_ceil(64);
         self.pixels.reshape(count, size);
         self.sums.reshape(1, count);
+        // Cleared: a load that panics, or gets fewer indices, leaves no bit of an earlier batch.
+        self.by_pixel.clear();
+        self.by_image.clear();
         self.by_image.resize(count * words, 0);
         for (r, i) in indices.enumerate() {
             let bits = &mut self.by_image[r * words..][..words];
-            convert(cpu, images.image(i), self.pixels.row_mut(r), &mut self.sums.row_mut(0)[r], bits);
+            convert(
+                cpu,
+                images.image(i),
+                self.pixels.row_mut(r),
+                &mut self.sums.row_mut(0)[r],
+                bits,
+            );
         }
         self.by_pixel.resize(size * count.div_ceil(64), 0);
         transpose_bits(cpu, &self.by_image, count, &mut self.by_pixel, size);
@@ -109,8 +126,8 @@ for_each_instruction_set! {
     }
 }
 
-/// The transpose of 64 × 64 bits: of the four quarters, two change places; then of the quarters of each
-/// quarter; and so on (Warren, "Hacker's Delight", 7-3).
+/// The transpose of 64 × 64 bits: of the four quarters, two change places; then of the quarters of
+/// each quarter; and so on (Warren, "Hacker's Delight", 7-3).
 #[inline(always)]
 fn transpose_block_of_bits(block: &mut [u64; 64]) {
     let mut mask = u64::MAX;

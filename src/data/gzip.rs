@@ -1,4 +1,5 @@
-//! A reader of gzip files (RFC 1952): members one after another, each a header, DEFLATE data, and a checksum and length.
+//! A reader of gzip files (RFC 1952): members one after another, each a header, DEFLATE data, and a
+//! checksum and length.
 
 mod deflate;
 
@@ -13,15 +14,17 @@ pub const MAGIC: [u8; 2] = [0x1f, 0x8b];
 
 /// The first `most` bytes of a gzip file's content, or all of it where it is shorter.
 ///
-/// A content shorter than `most` has been verified: the CRC-32 and length of each member, and that nothing but zeros, with
-/// which tapes and tar pad, follows the last. Once `most` bytes are there, the rest of `input` is not looked at: it may be the beginning of a file. Memory stays
-/// below `most`, and below 1032 times the length of `input`, plus 64 KiB.
+/// A content shorter than `most` has been verified: the CRC-32 and length of each member, and that
+/// nothing but zeros, with which tapes and tar pad, follows the last. Once `most` bytes are there,
+/// the rest of `input` is not looked at: it may be the beginning of a file. Memory stays below
+/// `most`, and below 1032 times the length of `input`, plus 64 KiB.
 ///
 /// # Errors
 /// What is wrong with the file, as the end of the sentence "a gzip file that …".
 pub fn gunzip(input: &[u8], most: usize) -> Result<Vec<u8>> {
     let mut content = Vec::new();
-    // Two bits give at most 258 bytes: the longest match, with code words of one bit for its length and its distance.
+    // Two bits give at most 258 bytes: the longest match, with code words of one bit for its length
+    // and its distance.
     let possible = input.len().saturating_mul(258 * 8 / 2);
     let reserved = most.min(possible).saturating_add(65_535);
     content.try_reserve_exact(reserved).map_err(|_| TOO_LITTLE_MEMORY)?;
@@ -36,7 +39,10 @@ pub fn gunzip(input: &[u8], most: usize) -> Result<Vec<u8>> {
         }
         let member = &content[start..];
         ensure(take(&mut rest)? == crc32(member).to_le_bytes(), "does not pass its CRC-32 check")?;
-        ensure(take(&mut rest)? == (member.len() as u32).to_le_bytes(), "does not have the length told at its end")?;
+        ensure(
+            take(&mut rest)? == (member.len() as u32).to_le_bytes(),
+            "does not have the length told at its end",
+        )?;
         if rest.iter().all(|&byte| byte == 0) {
             return Ok(content);
         }
@@ -76,13 +82,15 @@ fn skip_header(input: &[u8]) -> Result<&[u8]> {
     Ok(rest)
 }
 
-/// The CRC-32 of RFC 1952 §8: the remainder of the bytes, as a polynomial over the bits, by 0xedb88320 (bits reversed).
+/// The CRC-32 of RFC 1952 §8: the remainder of the bytes, as a polynomial over the bits, by
+/// 0xedb88320 (bits reversed).
 fn crc32(bytes: &[u8]) -> u32 {
     let mut crc = !0;
     let (chunks, rest) = bytes.as_chunks::<16>();
     for chunk in chunks {
-        // What a byte adds to the remainder depends only on itself and on how many bytes follow it: sixteen look-ups that
-        // need not wait for one another do the work of sixteen rounds of the loop below.
+        // What a byte adds to the remainder depends only on itself and on how many bytes follow it:
+        // sixteen look-ups that need not wait for one another do the work of sixteen rounds of the
+        // loop below.
         let mixed = u128::from_le_bytes(*chunk) ^ u128::from(crc);
         crc = (0..16).fold(0, |sum, i| sum ^ CRC[15 - i][(mixed >> (8 * i)) as u8 as usize]);
     }
@@ -97,7 +105,8 @@ static CRC: [[u32; 256]; 16] = {
     let mut table = [[0; 256]; 16];
     let mut i = 0;
     while i < 16 * 256 {
-        let (n, byte) = (i / 256, i % 256);
+        let n = i / 256;
+        let byte = i % 256;
         let mut crc = byte as u32;
         let mut bits = 8 * (n + 1);
         while bits > 0 {

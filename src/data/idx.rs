@@ -1,5 +1,6 @@
-//! IDX, the format of MNIST's files: two zero bytes, a type byte, the number of dimensions, each dimension's size as a
-//! big-endian `u32`, then the values, the last dimension varying fastest (Yann LeCun's page on MNIST).
+//! IDX, the format of MNIST's files: two zero bytes, a type byte, the number of dimensions, each
+//! dimension's size as a big-endian `u32`, then the values, the last dimension varying fastest
+//! (Yann LeCun's page on MNIST). In `tiny.rs` it is `read_idx`.
 
 use std::cmp::Ordering;
 use std::fs::{self, File};
@@ -12,14 +13,15 @@ use crate::error::{Error, Result, absolute};
 /// The type byte of unsigned bytes, the only type that MNIST and its relatives use.
 const UNSIGNED_BYTE: u8 = 0x08;
 
-/// How much is read at first, before the header is checked: more than the longest block of a gzip file that is not compressed.
+/// How much is read at first, before the header is checked: more than the longest block of a gzip
+/// file that is not compressed.
 const START: u64 = 1 << 18;
 
 const FETCH: &str = "fetch the file again";
 
-/// The file in `folder` that has `name`, one of MNIST's, as it is or as others spell it: `.idx` for `-idx`
-/// (Kaggle, 7-Zip), `test` for `t10k` and words before it (EMNIST), `.gz` after it. Where a file is there
-/// both plain and gzipped, the plain one.
+/// The file in `folder` that has `name`, one of MNIST's, as it is or as others spell it: `.idx` for
+/// `-idx` (Kaggle, 7-Zip), `test` for `t10k` and words before it (EMNIST), `.gz` after it. Where a
+/// file is there both plain and gzipped, the plain one.
 ///
 /// # Errors
 /// If there is none, or more than one, or the folder itself is missing.
@@ -36,11 +38,14 @@ pub fn find(folder: &Path, name: &str) -> Result<PathBuf> {
         Err(Error::new(place.display(), found, "the folder with the data files", next))
     };
     let entries = match fs::read_dir(folder) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return no_folder("no such folder"),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return no_folder("no such folder");
+        }
         Err(error) if error.kind() == io::ErrorKind::NotADirectory => return no_folder("a file"),
         entries => entries.map_err(|error| Error::reading(folder, &error))?,
     };
-    let names = [name.into(), name.replace("t10k", "test")].map(|name| [name.replace("-idx", ".idx"), name]);
+    let names = [name.into(), name.replace("t10k", "test")]
+        .map(|name| [name.replace("-idx", ".idx"), name]);
     let is_named = |file: &str| {
         let mut before = names.iter().flatten().filter_map(|name| file.strip_suffix(&**name));
         before.any(|before| before.is_empty() || before.ends_with('-'))
@@ -63,16 +68,18 @@ pub fn find(folder: &Path, name: &str) -> Result<PathBuf> {
             Err(Error::new(place.join(name).display(), "no such file", expected, next))
         }
         [first, second, ..] => {
-            let (found, expected) = (format!("{first} and {second}"), format!("one file for {name}"));
+            let (found, expected) =
+                (format!("{first} and {second}"), format!("one file for {name}"));
             let next = "keep the four files of each data set in a folder of their own";
             Err(Error::new(place.display(), found, expected, next))
         }
     }
 }
 
-/// Reads one IDX file of unsigned bytes, plain or gzipped as its first bytes tell: the size of each of its `N` dimensions
-/// (3 for images, 1 for labels), and the values in row-major order, as many as the product of these. Memory follows the
-/// file's size and what its header promises, whichever is smaller.
+/// Reads one IDX file of unsigned bytes, plain or gzipped as its first bytes tell: the size of each
+/// of its `N` dimensions (3 for images, 1 for labels), and the values in row-major order, as many
+/// as the product of these. Memory follows the smaller of the file's size and what its header
+/// promises.
 ///
 /// # Errors
 /// If it can't be read, is something else, or is shorter or longer than its own header promises.
@@ -81,7 +88,9 @@ pub fn read_file<const N: usize>(path: &Path) -> Result<([usize; N], Vec<u8>)> {
     let too_large = || failed(io::ErrorKind::OutOfMemory.into());
     let corrupt = |problem| match problem {
         TOO_LITTLE_MEMORY => too_large(),
-        _ => Error::new(path.display(), format!("a gzip file that {problem}"), "a sound one", FETCH),
+        _ => {
+            Error::new(path.display(), format!("a gzip file that {problem}"), "a sound one", FETCH)
+        }
     };
     let file = File::open(path).map_err(failed)?;
     let about = file.metadata().map_err(failed)?;
@@ -108,7 +117,8 @@ pub fn read_file<const N: usize>(path: &Path) -> Result<([usize; N], Vec<u8>)> {
     let size = header_size + dims.iter().product::<usize>();
     let check_size = |found: u64| {
         let unit = if gzipped { "bytes once unpacked" } else { "bytes" };
-        let expected = format!("{size} {unit}, {header_size} of header and {} of values", times(&dims));
+        let expected =
+            format!("{size} {unit}, {header_size} of header and {} of values", times(&dims));
         let (found, problem) = match found.cmp(&(size as u64)) {
             Ordering::Equal => return Ok(()),
             Ordering::Less => (format!("only {found} {unit}"), "it was cut short"),
@@ -120,7 +130,8 @@ pub fn read_file<const N: usize>(path: &Path) -> Result<([usize; N], Vec<u8>)> {
         check_size(about.len())?;
     }
 
-    // A gzip file is hardly longer than its content: one that is twice as long need not be read to its end.
+    // A gzip file is hardly longer than its content: one that is twice as long need not be read to
+    // its end.
     let left = 2 * size as u64 + START;
     bytes.try_reserve_exact(about.len().min(left) as usize).map_err(|_| too_large())?;
     file.take(left).read_to_end(&mut bytes).map_err(failed)?;
@@ -136,7 +147,9 @@ pub fn read_file<const N: usize>(path: &Path) -> Result<([usize; N], Vec<u8>)> {
 fn parse_header<const N: usize>(path: &Path, start: &[u8]) -> Result<[usize; N]> {
     let wrong = |found: String, next| Err(Error::new(path.display(), found, an_idx_file(N), next));
     let cut = || wrong(format!("only {} bytes, which end within the header", start.len()), FETCH);
-    let Some((&[zero_0, zero_1, type_byte, count], sizes)) = start.split_first_chunk() else { return cut() };
+    let Some((&[zero_0, zero_1, type_byte, count], sizes)) = start.split_first_chunk() else {
+        return cut();
+    };
     if [zero_0, zero_1] != [0, 0] {
         let beginning = start[..4].escape_ascii();
         return wrong(format!("something else, which begins with \"{beginning}\""), FETCH);

@@ -27,9 +27,11 @@ pub struct Run {
     pub configuration: u64,
     /// The seed.
     pub seed: u64,
-    /// The share of training images that are classified right after the last epoch, in evaluation mode.
+    /// The share of training images that are classified right after the last epoch, in evaluation
+    /// mode.
     pub train_accuracy: f64,
-    /// For each epoch, the share of training images that were classified right as their batch came by.
+    /// For each epoch, the share of training images that were classified right as their batch came
+    /// by.
     pub running_accuracies: Vec<f64>,
     /// For each epoch, the share of test images that are classified right after it.
     pub test_accuracies: Vec<f64>,
@@ -43,7 +45,9 @@ impl Run {
 
     /// The highest test accuracy of an epoch, and the first epoch that reached it, counted from 1.
     pub fn best_test_accuracy(&self) -> (f64, usize) {
-        let later = |best: (f64, usize), (accuracy, i)| if accuracy > best.0 { (accuracy, i) } else { best };
+        let later = |best: (f64, usize), (accuracy, i)| {
+            if accuracy > best.0 { (accuracy, i) } else { best }
+        };
         self.test_accuracies.iter().copied().zip(1..).fold((-1.0, 0), later)
     }
 
@@ -58,8 +62,17 @@ impl Run {
     }
 
     fn row(&self) -> String {
-        let list = |accuracies: &[f64]| accuracies.iter().map(|a| format!("{a:.6}")).collect::<Vec<_>>().join(" ");
-        let Run { experiment, configuration, seed, train_accuracy, running_accuracies, test_accuracies } = self;
+        let list = |accuracies: &[f64]| {
+            accuracies.iter().map(|a| format!("{a:.6}")).collect::<Vec<_>>().join(" ")
+        };
+        let Run {
+            experiment,
+            configuration,
+            seed,
+            train_accuracy,
+            running_accuracies,
+            test_accuracies,
+        } = self;
         let (epochs, test_accuracy, (best, best_epoch)) =
             (test_accuracies.len(), self.test_accuracy(), self.best_test_accuracy());
         format!(
@@ -72,10 +85,13 @@ impl Run {
 
     /// The run of that line, if it is just what [`Run::row`] makes.
     fn of_row(line: &str) -> Option<Run> {
-        let accuracy = |text: &str| text.parse().ok().filter(|accuracy| (0.0..=1.0).contains(accuracy));
+        let accuracy =
+            |text: &str| text.parse().ok().filter(|accuracy| (0.0..=1.0).contains(accuracy));
         let list = |text: &str| text.split(' ').map(accuracy).collect::<Option<Vec<f64>>>();
         let fields: Vec<&str> = line.split(',').collect();
-        let &[experiment, configuration, seed, _, train_accuracy, _, _, _, running, test] = &fields[..] else {
+        let &[experiment, configuration, seed, _, train_accuracy, _, _, _, running, test] =
+            &fields[..]
+        else {
             return None;
         };
         let run = Run {
@@ -86,7 +102,8 @@ impl Run {
             running_accuracies: list(running)?,
             test_accuracies: list(test)?,
         };
-        let is_whole = run.running_accuracies.len() == run.test_accuracies.len() && run.row().trim_end() == line;
+        let is_whole = run.running_accuracies.len() == run.test_accuracies.len()
+            && run.row().trim_end() == line;
         is_whole.then_some(run)
     }
 }
@@ -115,7 +132,8 @@ pub fn read(path: &Path) -> Result<Vec<Run>> {
         return wrong(1, header, HEADER, "delete the file, and run the experiments again");
     }
     let again = "delete the line, and run its experiment again";
-    let (mut runs, mut seen) = (Vec::new(), HashSet::new());
+    let mut runs = Vec::new();
+    let mut seen = HashSet::new();
     for (number, line) in (2..).zip(lines) {
         let Some(run) = Run::of_row(line) else {
             return wrong(number, line, "a row as a sweep writes it", again);
@@ -129,7 +147,8 @@ pub fn read(path: &Path) -> Result<Vec<Run>> {
 }
 
 /// Those of the runs in `path` that belong to `experiments` as they are now, and a line for each
-/// experiment with others: it, or its configuration, has changed since, so they must not be counted.
+/// experiment with others: it, or its configuration, has changed since, so they must not be
+/// counted.
 ///
 /// # Errors
 /// Those of [`read`].
@@ -148,12 +167,14 @@ pub fn read_current(path: &Path, experiments: &[Experiment]) -> Result<(Vec<Run>
     Ok((runs, lines))
 }
 
-/// Adds the runs that have `ended` to those in `path`, in the order of `experiments` and then of the
-/// seeds. A run takes the place of an earlier one with its experiment and seed, and of all earlier runs
-/// of its experiment that had another configuration: of these a line is returned, for each experiment.
+/// Adds the runs that have `ended` to those in `path`, in the order of `experiments` and then of
+/// the seeds. A run takes the place of an earlier one with its experiment and seed, and of all
+/// earlier runs of its experiment that had another configuration: of these a line is returned, for
+/// each experiment.
 ///
-/// The file is written whole. Several processes may add to it at once: each waits for the lock of the
-/// file `runs.lock` beside it. Where the file system has no locks, each needs a folder of its own.
+/// The file is written whole. Several processes may add to it at once: each waits for the lock of
+/// the file `runs.lock` beside it. Where the file system has no locks, each needs a folder of its
+/// own.
 ///
 /// # Errors
 /// Those of [`read`] and of [`output::write`].
@@ -168,18 +189,24 @@ pub fn add(path: &Path, experiments: &[Experiment], ended: &[Run]) -> Result<Vec
         }
         _ => {}
     }
-    let (mut runs, mut lines) = (read(path)?, Vec::new());
+    let mut runs = read(path)?;
+    let mut lines = Vec::new();
     for run in ended {
-        let (name, before) = (&run.experiment, runs.len());
+        let name = &run.experiment;
+        let before = runs.len();
         runs.retain(|other| other.experiment != *name || other.configuration == run.configuration);
         if runs.len() < before {
-            let (count, path) = (before - runs.len(), path.display());
-            lines.push(format!("{path}: removed {count} runs of {name}: its configuration has changed"));
+            let count = before - runs.len();
+            let path = path.display();
+            lines.push(format!(
+                "{path}: removed {count} runs of {name}: its configuration has changed"
+            ));
         }
         runs.retain(|other| (&other.experiment, other.seed) != (name, run.seed));
         runs.push(run.clone());
     }
-    let position = |run: &Run| experiments.iter().position(|experiment| experiment.name == run.experiment);
+    let position =
+        |run: &Run| experiments.iter().position(|experiment| experiment.name == run.experiment);
     runs.sort_by_key(|run| (position(run).unwrap_or(usize::MAX), run.seed));
     let rows: String = runs.iter().map(Run::row).collect();
     output::write(&[(path, format!("{HEADER}\n{rows}").as_bytes())])?;

@@ -3,8 +3,9 @@
 use std::cmp::Ordering;
 use std::fmt;
 
-/// A mean this many standard errors from zero is told apart from it. If nothing but chance is at work, that happens once
-/// in 67 times with ten seeds, once in 25 with five (Student's t distribution).
+/// A mean this many standard errors from zero is told apart from it. If nothing but chance is at
+/// work, that happens once in 67 times with ten seeds, once in 25 with five (Student's t
+/// distribution).
 pub const STANDARD_ERRORS: f64 = 3.0;
 
 /// Values of several seeds.
@@ -45,7 +46,8 @@ impl FromIterator<f64> for Spread {
     }
 }
 
-/// Mean ± standard deviation; the mean alone where there is only one value, a dash where there is none.
+/// Mean ± standard deviation; the mean alone where there is only one value, a dash where there is
+/// none.
 impl fmt::Display for Spread {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.count {

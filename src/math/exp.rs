@@ -4,14 +4,15 @@
 /// instruction set.
 ///
 /// x is taken apart as n·ln 2 + r with n whole and |r| ≤ ln 2 / 2; then eˣ = 2ⁿ·eʳ, where 2ⁿ is put
-/// together from its bits and eʳ is the Taylor polynomial of degree 7, whose remainder is below 6·10⁻⁹.
-/// The relative error is at most 1.2·10⁻⁷ (tested), one unit in the last place; over all floats it was
-/// 1.03·10⁻⁷. x is held within ±87, where 2ⁿ is a normal number; NaN stays NaN.
+/// together from its bits and eʳ is the Taylor polynomial of degree 7, whose remainder is below
+/// 6·10⁻⁹. The relative error is at most 1.2·10⁻⁷ (tested), one unit in the last place; over all
+/// floats it was 1.03·10⁻⁷. x is held within ±87, where 2ⁿ is a normal number; NaN stays NaN.
 #[inline(always)]
 pub fn exp(x: f32) -> f32 {
     // Added to a small number, this leaves it rounded to a whole one in the low bits.
     const ROUND: f32 = (3 << 22) as f32;
-    // ln 2 in two parts, the first with so few bits that n·LN_2_HIGH is exact (Cody and Waite, 1980).
+    // ln 2 in two parts, the first with so few bits that n·LN_2_HIGH is exact (Cody and Waite,
+    // 1980).
     const LN_2_HIGH: f32 = 355.0 / 512.0;
     const LN_2_LOW: f32 = -2.121_944_4e-4;
     let x = x.clamp(-87.0, 87.0);

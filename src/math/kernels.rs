@@ -1,5 +1,6 @@
-//! The SIMD kernels: functions that are written once and compiled for each instruction set. The only
-//! module with unsafe code.
+//! The SIMD kernels: functions that are written once and compiled for each instruction set. All
+//! unsafe code is written here and in the modules below; elsewhere it comes of the macro
+//! [`for_each_instruction_set!`](crate::for_each_instruction_set) alone.
 
 #![allow(unsafe_code)]
 
@@ -12,7 +13,8 @@ use std::fmt;
 use threads::Pool;
 
 /// What this processor can do: an instruction set, and on how many threads it is used. Only
-/// [`Cpu::supported`] makes one, so to hold one is the proof that the processor has the instructions.
+/// [`Cpu::supported`] makes one, so to hold one is the proof that the processor has the
+/// instructions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cpu {
     instructions: InstructionSet,
@@ -73,13 +75,13 @@ impl Cpu {
         self.threads
     }
 
-    /// The same, on one thread if so many floating-point operations are not worth sharing.
+    /// The same, on one thread if this many floating-point operations are not worth sharing.
     pub fn for_work(self, operations: usize) -> Cpu {
         if operations < WORTH_SHARING { self.on_threads(1) } else { self }
     }
 
-    /// Items in a chunk: all of `count` on one thread, else a multiple of `multiple`, about four chunks
-    /// a thread, since threads are seldom equally fast.
+    /// Items in a chunk: all of `count` on one thread, else a multiple of `multiple`, about four
+    /// chunks a thread, since threads are seldom equally fast.
     pub fn chunk_len(self, count: usize, multiple: usize) -> usize {
         let chunks = if self.threads == 1 { 1 } else { 4 * self.threads };
         count.div_ceil(chunks).next_multiple_of(multiple).max(multiple)
@@ -106,12 +108,13 @@ impl fmt::Display for Cpu {
 }
 
 /// Makes a function of a body that is compiled once for each instruction set, in which `V` is its
-/// [`Vector`]. The function takes a [`Cpu`] before its arguments and runs the version for it. Generic
-/// parameters stand in brackets. Functions that the body calls must be `#[inline(always)]`: others are
-/// compiled for the oldest processor.
+/// [`Vector`]. The function takes a [`Cpu`] before its arguments and runs the version for it.
+/// Generic parameters stand in brackets. Functions that the body calls must be `#[inline(always)]`:
+/// others are compiled for the oldest processor.
 #[macro_export]
 macro_rules! for_each_instruction_set {
-    ($(#[$about:meta])* $vis:vis fn $name:ident $([$($generics:tt)*])? ($($arg:ident: $type:ty),*) $body:block) => {
+    ($(#[$about:meta])* $vis:vis fn $name:ident $([$($generics:tt)*])?
+        ($($arg:ident: $type:ty),*) $body:block) => {
         $(#[$about])*
         $vis fn $name $(<$($generics)*>)? (cpu: $crate::math::kernels::Cpu, $($arg: $type),*) {
             use $crate::math::kernels::InstructionSet;
@@ -137,7 +140,8 @@ macro_rules! for_each_instruction_set {
             #[allow(unsafe_code)]
             match cpu.instructions() {
                 #[cfg(target_arch = "x86_64")]
-                // SAFETY: there is a `Cpu` only of instructions that the processor was seen to have.
+                // SAFETY: there is a `Cpu` only of instructions that the processor was seen to
+                // have.
                 InstructionSet::Avx512 => unsafe { avx512($($arg),*) },
                 #[cfg(target_arch = "x86_64")]
                 // SAFETY: the same.
@@ -156,7 +160,8 @@ macro_rules! for_each_instruction_set {
 trait Vector: Copy {
     /// Elements of a vector.
     const LANES: usize = size_of::<Self>() / size_of::<f32>();
-    /// The most rows of a tile of C, and the most vectors in each: together they fill the registers.
+    /// The most rows of a tile of C, and the most vectors in each: together they fill the
+    /// registers.
     const TILE: (usize, usize);
     /// `a·b + c` for each lane.
     unsafe fn mul_add(a: f32, b: Self, c: Self) -> Self;
@@ -177,7 +182,8 @@ trait Vector: Copy {
 }
 
 macro_rules! vector {
-    ($vector:ty, $($features:literal)?, $tile:expr, |$a:ident, $b:ident, $c:ident| $mul_add:expr) => {
+    ($vector:ty, $($features:literal)?, $tile:expr,
+        |$a:ident, $b:ident, $c:ident| $mul_add:expr) => {
         impl Vector for $vector {
             const TILE: (usize, usize) = $tile;
             #[inline(always)]
@@ -200,13 +206,21 @@ mod x86 {
     use super::{Vector, product};
     use std::arch::x86_64::*;
     // 32 registers: 24 of C, 3 of B, one of A. 16 rows are two tiles.
-    vector!(__m512, "avx512f,avx2,fma,bmi1,bmi2", (8, 3), |a, b, c| _mm512_fmadd_ps(_mm512_set1_ps(a), b, c));
+    vector!(__m512, "avx512f,avx2,fma,bmi1,bmi2", (8, 3), |a, b, c| _mm512_fmadd_ps(
+        _mm512_set1_ps(a),
+        b,
+        c
+    ));
     // 16 registers: 12 of C, 2 of B, one of A.
-    vector!(__m256, "avx2,fma,bmi1,bmi2", (6, 2), |a, b, c| _mm256_fmadd_ps(_mm256_set1_ps(a), b, c));
+    vector!(__m256, "avx2,fma,bmi1,bmi2", (6, 2), |a, b, c| _mm256_fmadd_ps(
+        _mm256_set1_ps(a),
+        b,
+        c
+    ));
 }
 
-/// Whether the portable instructions have a multiply-add that rounds once. Elsewhere `mul_add` would be
-/// a slow library call, so it multiplies and adds with two roundings.
+/// Whether the portable instructions have a multiply-add that rounds once. Elsewhere `mul_add`
+/// would be a slow library call, so it multiplies and adds with two roundings.
 const PORTABLE_IS_FUSED: bool = cfg!(any(target_arch = "aarch64", target_feature = "fma"));
 
 // arm64 has 32 registers of 4 lanes, x86-64 16.
@@ -219,7 +233,7 @@ vector!([f32; 4], , (if cfg!(target_arch = "aarch64") { 8 } else { 4 }, 2), |a, 
 struct Shared(*mut f32);
 
 impl Shared {
-    /// Where the element so many after the first lies.
+    /// The address of the element `offset` after the first.
     fn at(self, offset: usize) -> *mut f32 {
         self.0.wrapping_add(offset)
     }
@@ -241,22 +255,4 @@ fn prefetch(address: *const f32) {
     }
     #[cfg(not(target_arch = "x86_64"))]
     let _ = address;
-}
-
-/// The transpose of a block of 4 × 4 elements.
-#[inline(always)]
-pub(crate) fn transpose_block(rows: [[f32; 4]; 4]) -> [[f32; 4]; 4] {
-    #[cfg(target_arch = "x86_64")]
-    {
-        use std::arch::x86_64::{__m128, _MM_TRANSPOSE4_PS};
-        // SAFETY: both types are four f32, and every x86-64 processor has SSE.
-        unsafe {
-            let mut rows: [__m128; 4] = std::mem::transmute(rows);
-            let [a, b, c, d] = &mut rows;
-            _MM_TRANSPOSE4_PS(a, b, c, d);
-            std::mem::transmute(rows)
-        }
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    std::array::from_fn(|column| rows.map(|row| row[column]))
 }

@@ -3,21 +3,21 @@
 use std::array::from_fn;
 
 use crate::for_each_instruction_set;
-use crate::math::kernels::{Cpu, transpose_block};
+use crate::math::kernels::Cpu;
 
 /// The bytes of a cache line, which is also the widest vector.
 const LINE: usize = 64;
 /// The elements of a cache line.
 const LINE_LEN: usize = LINE / size_of::<f32>();
-/// Moving an element, or computing an activation, takes as long as so many floating-point operations
-/// of a product.
+/// Moving an element, or computing an activation, takes as long as this many floating-point
+/// operations of a product.
 const MOVE: usize = 64;
 
 /// A matrix of `rows × columns`, row after row in one flat vector.
 ///
-/// Each row begins at a cache line and is padded to whole lines: it is a whole number of vectors, none of
-/// which straddles two lines, and threads never write to the same line. A long row takes an odd number of
-/// lines: rows a power of two apart would compete for a few places of the cache.
+/// Each row begins at a cache line and is padded to whole lines: it is a whole number of vectors,
+/// none of which straddles two lines, and threads never write to the same line. A long row takes an
+/// odd number of lines: rows a power of two apart would compete for a few sets of the cache.
 #[derive(Debug, Default)]
 pub struct Matrix {
     rows: usize,
@@ -44,7 +44,8 @@ impl Matrix {
     /// # Panics
     /// If they do not fit into memory.
     pub fn zeros(rows: usize, columns: usize) -> Self {
-        let flat = vec![0.0; Matrix::flat_length(rows, columns).expect("a matrix that fits into memory")];
+        let flat =
+            vec![0.0; Matrix::flat_length(rows, columns).expect("a matrix that fits into memory")];
         // If alignment fails, results are still correct, only slower.
         let start = flat.as_ptr().align_offset(LINE).min(LINE_LEN);
         Matrix { rows, columns, flat, start }
@@ -88,12 +89,13 @@ impl Matrix {
 
     /// All elements, row after row, to change.
     pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut f32> {
-        let (columns, stride) = (self.columns, self.stride());
+        let columns = self.columns;
+        let stride = self.stride();
         self.padded_mut().chunks_exact_mut(stride).flat_map(move |row| &mut row[..columns])
     }
 
-    /// All rows with their padding, a row every [`Matrix::stride`] elements. Padding is finite and never
-    /// data, so elementwise code may run over it.
+    /// All rows with their padding, a row every [`Matrix::stride`] elements. Padding is finite and
+    /// never data, so elementwise code may run over it.
     pub fn padded(&self) -> &[f32] {
         &self.flat[self.start..][..self.rows * self.stride()]
     }
@@ -116,12 +118,13 @@ impl Matrix {
 
     /// Row `i`, to change.
     pub fn row_mut(&mut self, i: usize) -> &mut [f32] {
-        let (columns, stride) = (self.columns, self.stride());
+        let columns = self.columns;
+        let stride = self.stride();
         &mut self.padded_mut()[i * stride..][..columns]
     }
 
-    /// Makes this a matrix of `rows × columns` whose elements are unspecified: a buffer that is about to be
-    /// filled. Allocates only if the memory it has is too little.
+    /// Makes this a matrix of `rows × columns` whose elements are unspecified: a buffer that is
+    /// about to be filled. Allocates only if the memory it has is too little.
     pub fn reshape(&mut self, rows: usize, columns: usize) {
         if (rows, columns) == (self.rows, self.columns) {
             return;
@@ -138,7 +141,12 @@ impl Matrix {
     ///
     /// # Panics
     /// If the shapes differ.
-    pub fn zip_map<const N: usize>(&mut self, cpu: Cpu, from: [&Matrix; N], f: impl Fn(f32, [f32; N]) -> f32 + Sync) {
+    pub fn zip_map<const N: usize>(
+        &mut self,
+        cpu: Cpu,
+        from: [&Matrix; N],
+        f: impl Fn(f32, [f32; N]) -> f32 + Sync,
+    ) {
         let shape = (self.rows, self.columns);
         assert!(from.iter().all(|from| (from.rows, from.columns) == shape), "the shapes differ");
         let len = self.padded().len();
@@ -151,7 +159,9 @@ impl Matrix {
 }
 
 for_each_instruction_set! {
-    fn zip_map[const N: usize, F: Fn(f32, [f32; N]) -> f32](to: &mut [f32], from: [&[f32]; N], f: &F) {
+    fn zip_map[const N: usize, F: Fn(f32, [f32; N]) -> f32](
+        to: &mut [f32], from: [&[f32]; N], f: &F
+    ) {
         for (i, x) in to.iter_mut().enumerate() {
             *x = f(*x, from_fn(|n| from[n][i]));
         }
@@ -186,33 +196,20 @@ pub fn sum_rows(a: &Matrix, sum: &mut Matrix) {
 pub fn transpose(cpu: Cpu, from: &Matrix, to: &mut Matrix) {
     to.reshape(from.columns, from.rows);
     let cpu = cpu.for_work(MOVE * from.rows * from.columns);
-    let (stride, rows) = (to.stride(), cpu.chunk_len(from.columns, 64));
+    let stride = to.stride();
+    let rows = cpu.chunk_len(from.columns, 64);
     let chunks = to.padded_mut().chunks_mut(rows * stride).enumerate();
     cpu.each(chunks, |(i, to)| transpose_columns(from, i * rows, to, stride));
 }
 
 /// `to`, a row every `stride` elements, `←` the transpose of the columns of `from` from `first` on.
 fn transpose_columns(from: &Matrix, first: usize, to: &mut [f32], stride: usize) {
-    let (rows, from_stride, from) = (from.rows, from.stride(), from.padded());
     // 64 rows at a time, which stay in L1 until they are done.
-    for (chunk, from) in from.chunks(64 * from_stride).enumerate() {
-        for (strip, j) in to.chunks_exact_mut(4 * stride).zip((first..).step_by(4)) {
-            // Four rows of the result side by side, each written from left to right.
-            let mut strip = strip.chunks_exact_mut(stride);
-            let mut strip: [&mut [f32]; 4] = from_fn(|_| strip.next().unwrap_or_default());
-            let mut blocks = strip.each_mut().map(|row| row[64 * chunk..].as_chunks_mut().0);
-            for (i, block) in from.chunks_exact(4 * from_stride).enumerate() {
-                let block = from_fn(|r| from_fn(|c| block[r * from_stride + j..][..4][c]));
-                for (row, values) in blocks.iter_mut().zip(transpose_block(block)) {
-                    row[i] = values;
-                }
+    for (chunk, rows) in from.padded().chunks(64 * from.stride()).enumerate() {
+        for (j, to) in (first..).zip(to.chunks_exact_mut(stride)) {
+            for (to, row) in to[64 * chunk..].iter_mut().zip(rows.chunks_exact(from.stride())) {
+                *to = row[j];
             }
-        }
-    }
-    let (row_end, column_end) = (rows - rows % 4, to.len() / stride / 4 * 4);
-    for i in 0..rows {
-        for j in if i < row_end { column_end } else { 0 }..to.len() / stride {
-            to[j * stride + i] = from[i * from_stride + first + j];
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Random numbers: a tiny xorshift generator, and Box–Muller for Gaussian ones.
 
-/// The streams of random numbers that one seed gives, one for each use: so dropout, say, does not change
-/// the initial weights or the order of the images.
+/// The streams of random numbers that one seed gives, one for each use: so dropout, say, does not
+/// change the initial weights or the order of the images.
 #[derive(Clone, Copy, Debug)]
 pub enum Stream {
     /// Initial weights and biases.
@@ -14,8 +14,8 @@ pub enum Stream {
     Deformation = 4,
 }
 
-/// xorshift64*: Marsaglia, "Xorshift RNGs" (2003), with the multiplier of Vigna, "An experimental exploration of
-/// Marsaglia's xorshift generators, scrambled" (2016). The period is 2⁶⁴ − 1.
+/// xorshift64*: Marsaglia, "Xorshift RNGs" (2003), with the multiplier of Vigna, "An experimental
+/// exploration of Marsaglia's xorshift generators, scrambled" (2016). The period is 2⁶⁴ − 1.
 #[derive(Clone, Debug)]
 pub struct Rng {
     /// Never zero.
@@ -25,8 +25,9 @@ pub struct Rng {
 impl Rng {
     /// The `stream` of `seed`; any seed is good.
     pub fn new(seed: u64, stream: Stream) -> Self {
-        // The finaliser of SplitMix64 (Steele and others, 2014): it separates seeds and streams that lie close
-        // together. It maps one number in 2⁶⁴ to zero, which xorshift could not leave.
+        // The finaliser of SplitMix64 (Steele and others, 2014): it separates seeds and streams
+        // that lie close together. It maps one number in 2⁶⁴ to zero, which xorshift could not
+        // leave.
         let mut z = seed.wrapping_add((stream as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15));
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
@@ -47,12 +48,14 @@ impl Rng {
         (self.next_u64() >> 11) as f64 / (1_u64 << 53) as f64
     }
 
-    /// A whole number in 0..`bound`: the high half of a 128-bit product, whose bias is below `bound` / 2⁶⁴.
+    /// A whole number in 0..`bound`: the high half of a 128-bit product, whose bias is below
+    /// `bound` / 2⁶⁴.
     pub fn below(&mut self, bound: usize) -> usize {
         ((u128::from(self.next_u64()) * bound as u128) >> 64) as usize
     }
 
-    /// A number of N(0, 1): Box and Muller, "A note on the generation of random normal deviates" (1958).
+    /// A number of N(0, 1): Box and Muller, "A note on the generation of random normal deviates"
+    /// (1958).
     pub fn normal(&mut self) -> f64 {
         let radius = (-2.0 * (1.0 - self.uniform()).ln()).sqrt(); // 1 − u is never 0
         radius * (std::f64::consts::TAU * self.uniform()).cos()

@@ -1,4 +1,5 @@
-//! What hidden layers apply to their sums z, each activation with its derivative beside it; and softmax, after the last.
+//! What hidden layers apply to their sums z, each activation with its derivative beside it; and
+//! softmax, after the last. In `tiny.rs` they are `activate`, and in `loss_and_gradient`.
 
 use crate::for_each_instruction_set;
 use crate::math::exp::{exp, sigmoid};
@@ -12,7 +13,8 @@ pub enum Activation {
     Sigmoid,
     /// tanh z = 2·σ(2z) − 1.
     Tanh,
-    /// max(z, 0): Nair and Hinton, "Rectified linear units improve restricted Boltzmann machines" (2010).
+    /// max(z, 0): Nair and Hinton, "Rectified linear units improve restricted Boltzmann machines"
+    /// (2010).
     ReLU,
     /// z·σ(z): Elfwing and others, "Sigmoid-weighted linear units" (arXiv:1702.03118).
     SiLU,
@@ -20,7 +22,8 @@ pub enum Activation {
 
 impl Activation {
     /// All of them.
-    pub const ALL: [Activation; 4] = [Activation::Sigmoid, Activation::Tanh, Activation::ReLU, Activation::SiLU];
+    pub const ALL: [Activation; 4] =
+        [Activation::Sigmoid, Activation::Tanh, Activation::ReLU, Activation::SiLU];
 
     /// `a ← f(z)`, element by element; `a` takes the shape of `z`.
     pub fn forward(self, cpu: Cpu, z: &Matrix, a: &mut Matrix) {
@@ -40,7 +43,9 @@ impl Activation {
         match self {
             Activation::Sigmoid => gradient.zip_map(cpu, [a], |d, [a]| d * (a * (1.0 - a))),
             Activation::Tanh => gradient.zip_map(cpu, [a], |d, [a]| d * (1.0 - a * a)),
-            Activation::ReLU => gradient.zip_map(cpu, [z], |d, [z]| d * if z <= 0.0 { 0.0 } else { 1.0 }),
+            Activation::ReLU => {
+                gradient.zip_map(cpu, [z], |d, [z]| d * if z <= 0.0 { 0.0 } else { 1.0 })
+            }
             Activation::SiLU => gradient.zip_map(cpu, [z, a], |d, [z, a]| {
                 let s = sigmoid(z);
                 d * (s + a * (1.0 - s))
@@ -50,14 +55,15 @@ impl Activation {
 }
 
 for_each_instruction_set! {
-    /// Softmax of each row, in place: pⱼ = e^(zⱼ − max z) / Σ of the same. Subtracting the largest changes
-    /// nothing but keeps every exponent at or below 0. Its derivative is part of each
+    /// Softmax of each row, in place: pⱼ = e^(zⱼ − max z) / Σ of the same. Subtracting the largest
+    /// changes nothing but keeps every exponent at or below 0. Its derivative is part of each
     /// [`Loss`](crate::network::loss::Loss).
     pub fn softmax(z: &mut Matrix) {
         for i in 0..z.rows() {
             let row = z.row_mut(i);
             // Not f32::max, which would pass over a NaN.
-            let largest = row.iter().fold(f32::NEG_INFINITY, |most, &z| if z <= most { most } else { z });
+            let larger = |most: f32, &z: &f32| if z <= most { most } else { z };
+            let largest = row.iter().fold(f32::NEG_INFINITY, larger);
             let mut sum = 0.0;
             for z in row.iter_mut() {
                 *z = exp(*z - largest);

@@ -1,11 +1,12 @@
-//! Dropout: Srivastava and others, "Dropout: a simple way to prevent neural networks from overfitting" (2014).
+//! Dropout: Srivastava and others, "Dropout: a simple way to prevent neural networks from
+//! overfitting" (2014).
 
 use crate::math::kernels::Cpu;
 use crate::math::matrix::Matrix;
 use crate::math::rng::Rng;
 
-/// Inverted dropout: in training each number is set to 0 with probability p, and the others are scaled by 1 / (1 − p) so
-/// that their mean stays; in evaluation nothing is done.
+/// Inverted dropout: in training each number is set to 0 with probability p, and the others are
+/// scaled by 1 / (1 − p) so that their mean stays; in evaluation nothing is done.
 #[derive(Clone, Debug)]
 pub struct Dropout {
     /// p, from 0 to below 1.
@@ -17,7 +18,8 @@ pub struct Dropout {
 }
 
 impl Dropout {
-    /// Draws a new `mask`, 0 or 1 / (1 − p) for each of `numbers`, `batch × width`, and multiplies them by it.
+    /// Draws a new `mask`, 0 or 1 / (1 − p) for each of `numbers`, `batch × width`, and multiplies
+    /// them by it.
     pub fn forward(&mut self, cpu: Cpu, numbers: &mut Matrix, mask: &mut Matrix) {
         mask.reshape(numbers.rows(), numbers.columns());
         // Draw all random numbers first, so that the selection compiles without branches.
@@ -29,7 +31,8 @@ impl Dropout {
     }
 }
 
-/// `numbers ← mask ⊙ numbers`: dropout once its mask is drawn, and also its way back, where ∂L/∂(mask ⊙ z) becomes ∂L/∂z.
+/// `numbers ← mask ⊙ numbers`: dropout once its mask is drawn, and also its way back, where
+/// ∂L/∂(mask ⊙ z) becomes ∂L/∂z.
 pub fn apply_mask(cpu: Cpu, numbers: &mut Matrix, mask: &Matrix) {
     numbers.zip_map(cpu, [mask], |number, [mask]| number * mask);
 }

@@ -1,15 +1,18 @@
-//! The layer that learns, forward and backward side by side, and where its weights start.
+//! The layer that learns, forward and backward side by side, and where its weights start. In
+//! `tiny.rs` it is the inner loops of `forward` and `train_step`.
 //!
 //! # Pixels
 //!
-//! The first layer is given P = X + ½, whose zeros the products skip: see [`Batch`]. With ΣW and ΣD for sums of rows,
+//! The first layer is given P = X + ½, whose zeros the products skip: see [`Batch`]. With ΣW and ΣD
+//! for sums of rows,
 //!
 //! ```text
 //! X·W + b = P·W + (b − ½·ΣW)    and    Xᵀ·D = Pᵀ·D − ½·ΣD
 //! ```
 //!
-//! A step W ← β·W + Xᵀ·D changes ΣW by little: ΣW ← β·ΣW + s·D, where s are the sums of X's rows. So ΣW is kept from step to
-//! step, and taken anew now and then, so that its rounding errors do not add up.
+//! A step W ← β·W + Xᵀ·D changes ΣW by little: ΣW ← β·ΣW + s·D, where s are the sums of X's rows.
+//! So ΣW is kept from step to step, and taken anew now and then, so that its rounding errors do not
+//! add up.
 
 use crate::data::batch::Batch;
 use crate::math::kernels::Cpu;
@@ -25,15 +28,18 @@ pub enum Initialisation {
     Zero,
     /// N(0, 0.02²).
     Normal,
-    /// N(0, 2 / (fan_in + fan_out)): Glorot and Bengio, "Understanding the difficulty of training deep feedforward
-    /// neural networks" (2010).
+    /// N(0, 2 / (fan_in + fan_out)), biases too, as in the coursework; for weights alone: Glorot
+    /// and Bengio, "Understanding the difficulty of training deep feedforward neural networks"
+    /// (2010).
     Xavier,
-    /// Weights N(0, 2 / fan_in), biases 0: He and others, "Delving deep into rectifiers" (arXiv:1502.01852).
+    /// Weights N(0, 2 / fan_in), biases 0: He and others, "Delving deep into rectifiers"
+    /// (arXiv:1502.01852).
     He,
 }
 
 impl Initialisation {
-    /// The standard deviations of the weights and of the biases of a layer of `fan_in` inputs and `fan_out` outputs.
+    /// The standard deviations of the weights and of the biases of a layer of `fan_in` inputs and
+    /// `fan_out` outputs.
     pub fn standard_deviations(self, fan_in: usize, fan_out: usize) -> (f64, f64) {
         let of_all = |deviation| (deviation, deviation);
         match self {
@@ -67,8 +73,8 @@ impl ColumnSums {
     /// Steps after which they are taken anew.
     const STEPS: usize = 64;
 
-    /// ΣW of the layer with this `weight`, which only the steps told to [`ColumnSums::follow`] have changed since the last
-    /// call.
+    /// ΣW of the layer with this `weight`, which only the steps told to [`ColumnSums::follow`] have
+    /// changed since the last call.
     pub fn of(&mut self, weight: &Matrix) -> &Matrix {
         if self.steps_left == 0 {
             sum_rows(weight, &mut self.sums);
@@ -77,7 +83,8 @@ impl ColumnSums {
         &self.sums
     }
 
-    /// Follows the step `W ← (1 − decay)·W + Xᵀ·D`. With momentum the weights change otherwise, and ΣW is taken anew.
+    /// Follows the step `W ← (1 − decay)·W + Xᵀ·D`. With momentum the weights change otherwise, and
+    /// ΣW is summed anew.
     pub fn follow(&mut self, cpu: Cpu, batch: &Batch, d: &Matrix, step: Step) {
         self.steps_left = if step.momentum > 0.0 { 0 } else { self.steps_left - 1 };
         if self.steps_left > 0 {
@@ -113,9 +120,15 @@ impl Linear {
     }
 
     /// A layer with random weights and biases, in this order, row by row.
-    pub fn new(fan_in: usize, fan_out: usize, initialisation: Initialisation, rng: &mut Rng) -> Self {
+    pub fn new(
+        fan_in: usize,
+        fan_out: usize,
+        initialisation: Initialisation,
+        rng: &mut Rng,
+    ) -> Self {
         let (of_weight, of_bias) = initialisation.standard_deviations(fan_in, fan_out);
-        // Zero times a negative number is -0.0, which + 0.0 makes 0.0: the seed must not show in Zero.
+        // Zero times a negative number is -0.0, which + 0.0 makes 0.0: the seed must not show in
+        // Zero.
         let mut random = |deviation| (deviation * rng.normal() + 0.0) as f32;
         let mut layer = Linear::zeros(fan_in, fan_out);
         layer.weight.iter_mut().for_each(|weight| *weight = random(of_weight));
@@ -131,7 +144,8 @@ impl Linear {
         match input {
             Input::Activations(x) => {
                 output.reshape(x.rows(), self.bias.len());
-                Product { row: Some(scratch), ..Product::new(x, &self.weight) }.write_to(cpu, output);
+                Product { bias: Some(scratch), ..Product::new(x, &self.weight) }
+                    .write_to(cpu, output);
             }
             Input::Pixels(batch, column_sums) => {
                 row.iter_mut().zip(column_sums.row(0)).for_each(|(b, sum)| *b -= 0.5 * sum);
@@ -141,21 +155,29 @@ impl Linear {
         }
     }
 
-    /// `dx ← dz·Wᵀ`: from ∂L/∂Z, `batch × fan_out`, to ∂L/∂X, `batch × fan_in`. Flushes `dz`; `scratch` is
-    /// overwritten.
-    pub fn input_gradient(&self, cpu: Cpu, dz: &mut Matrix, dx: &mut Matrix, scratch: &mut [Matrix; 2]) {
+    /// `dx ← dz·Wᵀ`: from ∂L/∂Z, `batch × fan_out`, to ∂L/∂X, `batch × fan_in`. Flushes `dz`;
+    /// `scratch` is overwritten.
+    pub fn input_gradient(
+        &self,
+        cpu: Cpu,
+        dz: &mut Matrix,
+        dx: &mut Matrix,
+        scratch: &mut [Matrix; 2],
+    ) {
         dz.zip_map(cpu, [], |d, []| flush(d));
         matmul_transposed_b(cpu, dz, &self.weight, dx, scratch);
     }
 
-    /// A step down the gradients ∂L/∂W = Xᵀ·dz and ∂L/∂b = Σdz, the sum of its rows. With D = −lr·dz:
+    /// A step down the gradients ∂L/∂W = Xᵀ·dz and ∂L/∂b = Σdz, the sum of its rows. With D =
+    /// −lr·dz:
     ///
-    /// Without momentum it is `W ← (1 − lr·λ)·W + Xᵀ·D` and `b ← b + ΣD`: one product, which adds to W, so
-    /// that no gradient is stored. With momentum the same product adds to the velocity V:
-    /// `V ← μ·V + Xᵀ·D − lr·λ·W`, then `W ← W + V`; likewise for b, without λ (Sutskever and others, "On the
-    /// importance of initialization and momentum in deep learning", 2013). So λ·W is part of the gradient,
-    /// as in PyTorch's SGD. That multiplies V by lr where W takes it: the same at a constant rate, and a
-    /// falling one also shortens the steps under way.
+    /// Without momentum it is `W ← (1 − lr·λ)·W + Xᵀ·D` and `b ← b + ΣD`: one product, which adds
+    /// to W, so that no gradient is stored. With momentum the same product adds to the velocity V:
+    /// `V ← μ·V + Xᵀ·D − lr·λ·W`, then `W ← W + V`; likewise for b, without λ (Sutskever and
+    /// others, "On the importance of initialization and momentum in deep learning", 2013). So λ·W
+    /// is part of the gradient, as in PyTorch's SGD. PyTorch multiplies V by lr only where W takes
+    /// it: the same at a constant rate, but a falling rate also shortens its steps under way, and
+    /// not ours.
     ///
     /// `dz` becomes D, and `sum` is overwritten.
     pub fn update(
@@ -183,7 +205,14 @@ impl Linear {
     }
 
     /// `W ← β·W + Xᵀ·D` and `b ← γ·b + ΣD`, where `sum` is ΣD and is overwritten.
-    fn accumulate(&mut self, cpu: Cpu, input: Input, d: &Matrix, sum: &mut Matrix, [beta, gamma]: [f32; 2]) {
+    fn accumulate(
+        &mut self,
+        cpu: Cpu,
+        input: Input,
+        d: &Matrix,
+        sum: &mut Matrix,
+        [beta, gamma]: [f32; 2],
+    ) {
         self.bias.iter_mut().zip(sum.row(0)).for_each(|(b, sum)| *b = gamma * *b + sum);
         match input {
             Input::Activations(x) => matmul_transposed_a(cpu, x, d, beta, &mut self.weight),
@@ -206,8 +235,8 @@ impl Velocity {
     }
 }
 
-/// Flush |d| < 1e-24 to 0: products with it would be subnormal, about 100 times as slow, and saturated
-/// units would bring training to a crawl.
+/// Flush |d| < 1e-24 to 0: products with it would be subnormal, about 100 times as slow, and
+/// saturated units would bring training to a crawl.
 fn flush(d: f32) -> f32 {
     if d.abs() < 1e-24 { 0.0 } else { d }
 }

@@ -1,8 +1,10 @@
-//! The losses, each with its gradient by the logits: softmax is part of both.
+//! The losses, each with its gradient by the logits: softmax is part of both. In `tiny.rs` they are
+//! `loss_and_gradient`.
 
 use crate::math::matrix::Matrix;
 
-/// What training minimises. A batch's loss and gradient are the sums over its images, not the means.
+/// What training minimises. A batch's loss and gradient are the sums over its images, not the
+/// means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Loss {
     /// −ln p of the true class.
@@ -12,7 +14,8 @@ pub enum Loss {
 }
 
 impl Loss {
-    /// The loss of a batch, whose softmax `probabilities`, `batch × classes`, become its gradient ∂L/∂z by the logits z.
+    /// The loss of a batch, whose softmax `probabilities`, `batch × classes`, become its gradient
+    /// ∂L/∂z by the logits z.
     pub fn loss_and_gradient_in_place(self, probabilities: &mut Matrix, labels: &[u8]) -> f64 {
         let rows = labels.iter().enumerate();
         rows.map(|(i, &label)| {
@@ -33,8 +36,8 @@ fn cross_entropy(p: &mut [f32], label: usize) -> f64 {
     loss
 }
 
-/// L = Σ (p − t)² / C with C classes, so ∂L/∂p = 2(p − t)/C. The softmax's Jacobian ∂pⱼ/∂zᵢ = pⱼ(δᵢⱼ − pᵢ) turns any
-/// ∂L/∂p into ∂L/∂zᵢ = pᵢ·(∂L/∂pᵢ − Σⱼ pⱼ·∂L/∂pⱼ).
+/// L = Σ (p − t)² / C with C classes, so ∂L/∂p = 2(p − t)/C. The softmax's Jacobian ∂pⱼ/∂zᵢ =
+/// pⱼ(δᵢⱼ − pᵢ) turns any ∂L/∂p into ∂L/∂zᵢ = pᵢ·(∂L/∂pᵢ − Σⱼ pⱼ·∂L/∂pⱼ).
 fn mean_squared_error(p: &mut [f32], label: usize) -> f64 {
     let classes = p.len();
     let difference = |i: usize, p: f32| if i == label { p - 1.0 } else { p };

@@ -52,7 +52,8 @@ impl Likeness {
         let grid = [images.rows.min(side), images.columns.min(side)];
         let cells = Grid::new(images, grid);
         let mut gaussians = vec![Gaussian::new(grid[0] * grid[1]); classes];
-        let (mut held_out, mut held_out_cells) = (Images { pixels: vec![], ..*images }, vec![]);
+        let mut held_out = Images { pixels: vec![], ..*images };
+        let mut held_out_cells = vec![];
         for (i, &label) in labels.iter().enumerate() {
             let x = cells.means(images.image(i));
             if i % HELD_OUT == HELD_OUT - 1 {
@@ -62,7 +63,8 @@ impl Likeness {
                 gaussians[usize::from(label)].add(&x);
             }
         }
-        let mut likeness = Likeness { grid, scales: [[0.0; 2]; 2], limit: 0.0, means: vec![], factors: vec![] };
+        let mut likeness =
+            Likeness { grid, scales: [[0.0; 2]; 2], limit: 0.0, means: vec![], factors: vec![] };
         for (mean, factor) in gaussians.into_iter().map(Gaussian::mean_and_factor) {
             likeness.means.extend(mean.iter().map(|&x| x as f32));
             likeness.factors.extend(factor.iter().map(|&x| x as f32));
@@ -86,16 +88,20 @@ impl Likeness {
 
     /// The sum of both, each within limits, so that neither outweighs the other.
     fn doubt(&self, measured: [f64; 2]) -> f64 {
-        let scaled = |(value, [median, spread]): (f64, [f64; 2])| ((value - median) / spread).clamp(-1.0, 3.0);
+        let scaled = |(value, [median, spread]): (f64, [f64; 2])| {
+            ((value - median) / spread).clamp(-1.0, 3.0)
+        };
         measured.into_iter().zip(self.scales).map(scaled).sum()
     }
 
     /// How far the cells' means `x` are from `class`.
     fn distance(&self, class: usize, x: &[f64]) -> f64 {
-        let (size, numbers) = (x.len(), x.len() * (x.len() + 1) / 2);
+        let size = x.len();
+        let numbers = x.len() * (x.len() + 1) / 2;
         let mean = &self.means[class * size..][..size];
         let mut factor = &self.factors[class * numbers..][..numbers];
-        let (mut y, mut sum) = (Vec::with_capacity(size), 0.0);
+        let mut y = Vec::with_capacity(size);
+        let mut sum = 0.0;
         for (i, x) in x.iter().enumerate() {
             let (row, rest) = factor.split_at(i + 1);
             let known: f64 = row.iter().zip(&y).map(|(&l, y)| f64::from(l) * y).sum();
@@ -127,14 +133,19 @@ impl Grid {
         let axis = |pixels: usize, cells: usize| {
             let step = pixels as f64 / cells as f64;
             let cell = |n: usize| {
-                let (start, end) = (n as f64 * step, (n + 1) as f64 * step);
-                let (first, last) = (start as usize, (end - 1e-9).ceil().min(pixels as f64) as usize);
+                let start = n as f64 * step;
+                let end = (n + 1) as f64 * step;
+                let (first, last) =
+                    (start as usize, (end - 1e-9).ceil().min(pixels as f64) as usize);
                 let part = |i: usize| (end.min((i + 1) as f64) - start.max(i as f64)) / step;
                 (first, (first..last).map(part).collect())
             };
             (0..cells).map(cell).collect()
         };
-        Grid { columns: images.columns, axes: [axis(images.rows, grid[0]), axis(images.columns, grid[1])] }
+        Grid {
+            columns: images.columns,
+            axes: [axis(images.rows, grid[0]), axis(images.columns, grid[1])],
+        }
     }
 
     /// The means of an image's cells, from 0 to 1, row after row.
@@ -145,7 +156,12 @@ impl Grid {
             for (left, widths) in across {
                 let row = |(y, height): (usize, &f64)| {
                     let row = &pixels[(top + y) * self.columns + left..][..widths.len()];
-                    height * row.iter().zip(widths).map(|(&p, width)| f64::from(p) * width).sum::<f64>()
+                    height
+                        * row
+                            .iter()
+                            .zip(widths)
+                            .map(|(&p, width)| f64::from(p) * width)
+                            .sum::<f64>()
                 };
                 means.push(heights.iter().enumerate().map(row).sum::<f64>() / 255.0);
             }
@@ -180,7 +196,8 @@ impl Gaussian {
     /// μ and L, by Cholesky's algorithm, in place.
     fn mean_and_factor(self) -> (Vec<f64>, Vec<f64>) {
         let Gaussian { count, sums, products: mut factor } = self;
-        let (size, count) = (sums.len(), count.max(1.0));
+        let size = sums.len();
+        let count = count.max(1.0);
         let mean: Vec<f64> = sums.iter().map(|sum| sum / count).collect();
         let at = |i: usize, j: usize| i * (i + 1) / 2 + j;
         for i in 0..size {

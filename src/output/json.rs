@@ -31,7 +31,8 @@ const SPACE: [char; 4] = [' ', '\t', '\n', '\r'];
 
 /// Reads the JSON in the header of a weights file, one value after another.
 ///
-/// A method that does not find what it reads returns an error that names the file and shows what is there.
+/// A method that does not find what it reads returns an error that names the file and shows what is
+/// there.
 pub struct Reader<'a> {
     path: &'a Path,
     header: &'a str,
@@ -63,8 +64,14 @@ impl<'a> Reader<'a> {
     /// The error that something else than `expected` is next.
     pub fn error<T>(&self, expected: &str) -> Result<T> {
         let found = if self.rest.is_empty() { "the end".into() } else { excerpt(self.rest) };
-        let found = format!("{found} at byte {} of the header", self.header.len() - self.rest.len());
-        Err(Error::new(self.path.display(), found, expected, "use a model.safetensors as make run writes it"))
+        let found =
+            format!("{found} at byte {} of the header", self.header.len() - self.rest.len());
+        Err(Error::new(
+            self.path.display(),
+            found,
+            expected,
+            "use a model.safetensors as make run writes it",
+        ))
     }
 
     /// The header's end.
@@ -83,7 +90,8 @@ impl<'a> Reader<'a> {
     pub fn whole_numbers(&mut self) -> Result<Vec<usize>> {
         let mut numbers = Vec::new();
         self.list(["[", "]"], |reader| {
-            let (digits, after) = reader.rest.split_at(reader.rest.bytes().take_while(u8::is_ascii_digit).count());
+            let (digits, after) =
+                reader.rest.split_at(reader.rest.bytes().take_while(u8::is_ascii_digit).count());
             match digits.parse() {
                 Ok(number) if digits == "0" || !digits.starts_with('0') => numbers.push(number),
                 _ => return reader.error("a whole number"),
@@ -105,7 +113,10 @@ impl<'a> Reader<'a> {
     }
 
     /// An object, whose names differ; `member` gets the name of each member and reads its value.
-    pub fn object(&mut self, mut member: impl FnMut(&mut Self, String) -> Result<()>) -> Result<()> {
+    pub fn object(
+        &mut self,
+        mut member: impl FnMut(&mut Self, String) -> Result<()>,
+    ) -> Result<()> {
         let mut names = BTreeSet::new();
         self.list(["{", "}"], |reader| {
             let start = reader.rest;
@@ -120,7 +131,11 @@ impl<'a> Reader<'a> {
     }
 
     /// What `item` reads, again and again, with commas between and these brackets around.
-    fn list(&mut self, [open, close]: [&str; 2], mut item: impl FnMut(&mut Self) -> Result<()>) -> Result<()> {
+    fn list(
+        &mut self,
+        [open, close]: [&str; 2],
+        mut item: impl FnMut(&mut Self) -> Result<()>,
+    ) -> Result<()> {
         self.expect(open)?;
         if self.take(close) {
             return Ok(());
@@ -150,7 +165,9 @@ fn unquote(text: &str) -> Option<(String, &str)> {
 
 /// The character that the rest of an escape, after the backslash, stands for.
 fn unescape(chars: &mut Chars) -> Option<char> {
-    let unit = |chars: &mut Chars| (0..4).try_fold(0, |unit, _| Some(unit << 4 | chars.next()?.to_digit(16)? as u16));
+    let unit = |chars: &mut Chars| {
+        (0..4).try_fold(0, |unit, _| Some(unit << 4 | chars.next()?.to_digit(16)? as u16))
+    };
     Some(match chars.next()? {
         c @ ('"' | '\\' | '/') => c,
         'b' => '\u{8}',
@@ -160,7 +177,8 @@ fn unescape(chars: &mut Chars) -> Option<char> {
         't' => '\t',
         'u' => {
             let mut units = vec![unit(chars)?];
-            // A character beyond 16 bits is written as two escapes, its two units in UTF-16 (RFC 8259 §7).
+            // A character beyond 16 bits is written as two escapes, its two units in UTF-16 (RFC
+            // 8259 §7).
             if let 0xd800..0xdc00 = units[0] {
                 *chars = chars.as_str().strip_prefix("\\u")?.chars();
                 units.push(unit(chars)?);

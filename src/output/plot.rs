@@ -1,8 +1,8 @@
 //! Figures of accuracy by epoch as SVG text: named lines with bands, below a title and a legend.
 //!
-//! Every colour is written for a light page. A style in the figure replaces each by its dark counterpart where the
-//! reader prefers dark; a program that ignores the style shows the light figure. The same figure always gives the same
-//! bytes.
+//! Every colour is written for a light page. A style in the figure replaces each by its dark
+//! counterpart where the reader prefers dark; a program that ignores the style shows the light
+//! figure. The same figure always gives the same bytes.
 
 use crate::experiments::statistics::Spread;
 
@@ -31,8 +31,9 @@ const GRID: Colour = ["#e6e9ed", "#262d36"];
 const INK: Colour = ["#24292f", "#e7eaee"];
 const GREY: Colour = ["#59636e", "#a1abb6"];
 
-/// The palette of Okabe and Ito ("Color Universal Design", 2008), made to be told apart with any colour vision, and its
-/// dark counterparts. Its yellow is left out and the colours with the least contrast to white come last.
+/// The palette of Okabe and Ito ("Color Universal Design", 2008), made to be told apart with any
+/// colour vision, and its dark counterparts. Its yellow is left out and the colours with the least
+/// contrast to white come last.
 const COLOURS: [Colour; 7] = [
     ["#0072b2", "#4a9ee8"],
     ["#d55e00", "#f2823a"],
@@ -48,23 +49,26 @@ const COLOURS: [Colour; 7] = [
 pub struct Figure {
     /// What the figure shows; also what a screen reader says.
     pub title: String,
-    /// The y axis follows the data within these (low, high). Whatever lies beyond is cut off, so that (0.9, 1) shows
-    /// only the top.
+    /// The y axis follows the data within these (low, high). Whatever lies beyond is cut off, so
+    /// that (0.9, 1) shows only the top.
     pub y_bounds: (f64, f64),
-    /// Later lines are drawn over earlier ones. Where some are dashed, the legend explains the strokes.
+    /// Later lines are drawn over earlier ones. Where some are dashed, the legend explains the
+    /// strokes.
     pub lines: Vec<Line>,
 }
 
 /// One line of a figure.
 #[derive(Debug, Clone, Default)]
 pub struct Line {
-    /// Neighbours of one name share a colour and an entry of the legend. An eighth name gets the first colour again.
+    /// Neighbours of one name share a colour and an entry of the legend. An eighth name gets the
+    /// first colour again.
     pub name: String,
     /// Dashed, for training, or solid, for the test.
     pub dashed: bool,
     /// From the first epoch on; one alone becomes a dot.
     pub accuracies: Vec<f64>,
-    /// How far a translucent band reaches above and below each of the accuracies; empty or not finite for none.
+    /// How far a translucent band reaches above and below each of the accuracies; empty or not
+    /// finite for none.
     pub deviations: Vec<f64>,
 }
 
@@ -72,7 +76,8 @@ impl Figure {
     /// The figure as one SVG element, 700 pixels wide unless the page scales it.
     pub fn svg(&self) -> String {
         let (legend, legend_end) = self.legend();
-        let (top, bottom) = (legend_end + 20.0, legend_end + 20.0 + PLOT_HEIGHT);
+        let top = legend_end + 20.0;
+        let bottom = legend_end + 20.0 + PLOT_HEIGHT;
         let height = bottom + 44.0 + MARGIN;
         let (x_axis, y_axis) = self.axes();
         let place_x = |x: f64| INSET + x_axis.fraction(x) * (RIGHT - LEFT - 2.0 * INSET);
@@ -101,13 +106,21 @@ impl Figure {
         }
         svg += &rule((LEFT, bottom), (RIGHT, bottom), GREY);
         svg += &text((LEFT + RIGHT) / 2.0, bottom + 44.0, INK, " text-anchor='middle'", "epoch");
-        let (x, y) = (MARGIN + 10.0, (top + bottom) / 2.0);
+        let x = MARGIN + 10.0;
+        let y = (top + bottom) / 2.0;
         let turned = format!(" text-anchor='middle' transform='rotate(-90 {x} {y})'");
         svg += &text(x, y, INK, &turned, "accuracy");
 
-        // An inner svg element cuts off what lies outside it, all but half the width of a line along its edge.
-        svg += &format!("<svg x='{LEFT}' y='{}' width='{}' height='{}'>\n", top - 1.0, RIGHT - LEFT, PLOT_HEIGHT + 2.0);
-        let (names, place) = (self.names(), |(x, y)| (place_x(x), place_y(y)));
+        // An inner svg element cuts off what lies outside it, all but half the width of a line
+        // along its edge.
+        svg += &format!(
+            "<svg x='{LEFT}' y='{}' width='{}' height='{}'>\n",
+            top - 1.0,
+            RIGHT - LEFT,
+            PLOT_HEIGHT + 2.0
+        );
+        let names = self.names();
+        let place = |(x, y)| (place_x(x), place_y(y));
         for line in &self.lines {
             let corners = line.edge(-1.0).into_iter().chain(line.edge(1.0).into_iter().rev());
             svg += &band(corners.map(place), colour(&names, &line.name));
@@ -119,10 +132,11 @@ impl Figure {
         svg + "</svg>\n</svg>\n"
     }
 
-    /// The x axis from the first to the last epoch, the y axis from the tick below the lowest y to the tick above the
-    /// highest.
+    /// The x axis from the first to the last epoch, the y axis from the tick below the lowest y to
+    /// the tick above the highest.
     fn axes(&self) -> (Axis, Axis) {
-        let last = self.lines.iter().map(|line| line.accuracies.len()).max().unwrap_or(0).max(1) as f64;
+        let last =
+            self.lines.iter().map(|line| line.accuracies.len()).max().unwrap_or(0).max(1) as f64;
         let alone = if last == 1.0 { 0.5 } else { 0.0 }; // one epoch stands in the middle
         let x_axis = Axis::new(1.0 - alone, last + alone, round_step(1.0, (last - 1.0) / 10.0));
 
@@ -130,7 +144,8 @@ impl Figure {
         let ys = self.lines.iter().flat_map(all).map(|(_, y)| (y, y));
         let (least, most) = ys.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1))).unwrap_or_default();
         let within = |y: f64| y.max(self.y_bounds.0).min(self.y_bounds.1);
-        let (low, high) = (within(least), within(most));
+        let low = within(least);
+        let high = within(most);
         let step = round_step(0.001, (high - low) / 6.0);
         let low = within((low / step - 0.1).floor() * step);
         (x_axis, Axis::new(low, within((high / step + 0.1).ceil() * step), step))
@@ -143,8 +158,8 @@ impl Figure {
         names
     }
 
-    /// The legend, and the y of its last row. It explains colours and strokes once each, in rows of their own: five names
-    /// in two strokes need seven entries, not ten.
+    /// The legend, and the y of its last row. It explains colours and strokes once each, in rows of
+    /// their own: five names in two strokes need seven entries, not ten.
     fn legend(&self) -> (String, f64) {
         let names = self.names();
         let sample = |colour, dashed| stroke(&[(0.0, 0.0), (KEY, 0.0)], colour, dashed);
@@ -159,7 +174,8 @@ impl Figure {
             ("± one standard deviation over the seeds", area),
         ];
         let strokes = strokes.into_iter().filter(|_| self.lines.iter().any(|line| line.dashed));
-        let (mut svg, mut y) = (String::new(), MARGIN + 18.0);
+        let mut svg = String::new();
+        let mut y = MARGIN + 18.0;
         for group in [colours.collect::<Vec<_>>(), strokes.collect()] {
             let mut x = WIDTH; // no room left: each group begins a row
             for (words, sample) in group {
@@ -177,12 +193,18 @@ impl Figure {
 }
 
 impl Line {
-    /// The mean of the accuracies of several seeds by epoch, with a band of one standard deviation; as far
-    /// as all of them have epochs.
-    pub fn of_seeds<'a>(name: &str, dashed: bool, seeds: impl Iterator<Item = &'a [f64]> + Clone) -> Line {
+    /// The mean of the accuracies of several seeds by epoch, with a band of one standard deviation;
+    /// as far as all of them have epochs.
+    pub fn of_seeds<'a>(
+        name: &str,
+        dashed: bool,
+        seeds: impl Iterator<Item = &'a [f64]> + Clone,
+    ) -> Line {
         let epochs = seeds.clone().map(|accuracies| accuracies.len()).min().unwrap_or(0);
-        let spreads = (0..epochs).map(|i| seeds.clone().map(|accuracies| accuracies[i]).collect::<Spread>());
-        let (accuracies, deviations) = spreads.map(|spread| (spread.mean, spread.deviation)).unzip();
+        let spreads =
+            (0..epochs).map(|i| seeds.clone().map(|accuracies| accuracies[i]).collect::<Spread>());
+        let (accuracies, deviations) =
+            spreads.map(|spread| (spread.mean, spread.deviation)).unzip();
         Line { name: name.into(), dashed, accuracies, deviations }
     }
 
@@ -193,7 +215,11 @@ impl Line {
 
     /// The lower edge of the band, with `side` −1, or the upper, with 1.
     fn edge(&self, side: f64) -> Vec<(f64, f64)> {
-        let points = self.points().into_iter().zip(&self.deviations).filter(|(_, deviation)| deviation.is_finite());
+        let points = self
+            .points()
+            .into_iter()
+            .zip(&self.deviations)
+            .filter(|(_, deviation)| deviation.is_finite());
         points.map(|((x, y), deviation)| (x, y + side * deviation)).collect()
     }
 }
@@ -208,7 +234,8 @@ struct Axis {
 impl Axis {
     /// With ticks at the multiples of `step` from `low` to `high`.
     fn new(low: f64, high: f64, step: f64) -> Axis {
-        let decimals = [1.0, 0.1, 0.01].iter().filter(|&&power| step < power * (1.0 - 1e-6)).count();
+        let decimals =
+            [1.0, 0.1, 0.01].iter().filter(|&&power| step < power * (1.0 - 1e-6)).count();
         let first = (low / step - 1e-6).ceil(); // a millionth of a step forgives the rounding of the division
         let multiples = (0..20).map(|n| (first + f64::from(n)) * step + 0.0); // + 0.0 makes -0 plain 0
         let within = multiples.take_while(|&tick| tick <= high + 1e-6 * step);
@@ -224,7 +251,8 @@ impl Axis {
 
 /// The least of `smallest` times 1, 2, 5, 10, 20, 50 and so on that is not below `step`.
 fn round_step(smallest: f64, step: f64) -> f64 {
-    let (mut rounded, mut factors) = (smallest, [2.0, 2.5, 2.0].iter().cycle());
+    let mut rounded = smallest;
+    let mut factors = [2.0, 2.5, 2.0].iter().cycle();
     while rounded < step * (1.0 - 1e-6) {
         rounded *= factors.next().unwrap_or(&10.0);
     }
@@ -234,9 +262,12 @@ fn round_step(smallest: f64, step: f64) -> f64 {
 /// Replaces every colour by its dark counterpart where the reader prefers dark.
 fn dark_style() -> String {
     let replace = |[light, dark]: &Colour| {
-        format!(".figure [fill='{light}']{{fill:{dark}}}.figure [stroke='{light}']{{stroke:{dark}}}")
+        format!(
+            ".figure [fill='{light}']{{fill:{dark}}}.figure [stroke='{light}']{{stroke:{dark}}}"
+        )
     };
-    let rules: String = [CARD, BORDER, GRID, INK, GREY].iter().chain(&COLOURS).map(replace).collect();
+    let rules: String =
+        [CARD, BORDER, GRID, INK, GREY].iter().chain(&COLOURS).map(replace).collect();
     format!("<style>@media (prefers-color-scheme:dark){{{rules}}}</style>")
 }
 
@@ -245,7 +276,8 @@ fn colour(names: &[&str], name: &str) -> Colour {
     COLOURS[names.iter().position(|&other| other == name).unwrap_or(0) % COLOURS.len()]
 }
 
-/// A line through `points`, or a dot if there is only one: hollow for a dashed line, full for a solid one.
+/// A line through `points`, or a dot if there is only one: hollow for a dashed line, full for a
+/// solid one.
 fn stroke(points: &[(f64, f64)], [colour, _]: Colour, dashed: bool) -> String {
     let (fill, dashes) = if dashed { (CARD[0], " stroke-dasharray='6 4'") } else { (colour, "") };
     let style = format!("stroke='{colour}' stroke-width='2'");
@@ -267,7 +299,10 @@ fn band(corners: impl Iterator<Item = (f64, f64)>, [colour, _]: Colour) -> Strin
 
 /// The `d` attribute of a path through `points`.
 fn path(points: impl Iterator<Item = (f64, f64)>) -> String {
-    points.enumerate().map(|(i, (x, y))| format!("{}{x:.1} {y:.1}", if i == 0 { 'M' } else { 'L' })).collect()
+    points
+        .enumerate()
+        .map(|(i, (x, y))| format!("{}{x:.1} {y:.1}", if i == 0 { 'M' } else { 'L' }))
+        .collect()
 }
 
 /// A thin straight line.

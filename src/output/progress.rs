@@ -12,7 +12,8 @@ const REFRESH: Duration = Duration::from_millis(100);
 
 /// Goes back to the start of the line and clears it.
 const CLEAR: &str = "\r\x1b[K";
-/// Cuts off what is too long for the terminal instead of wrapping it, until `WRAP` (DEC's private mode 7).
+/// Cuts off what is too long for the terminal instead of wrapping it, until `WRAP` (DEC's private
+/// mode 7).
 const NO_WRAP: &str = "\x1b[?7l";
 const WRAP: &str = "\x1b[?7h";
 
@@ -20,7 +21,8 @@ const WRAP: &str = "\x1b[?7h";
 pub struct Console {
     out: Box<dyn Write + Send>,
     is_terminal: bool,
-    /// When the live line was last drawn, or when it all began: an estimate takes a moment to be one.
+    /// When the live line was last drawn, or when it all began: an estimate takes a moment to be
+    /// one.
     drawn: Instant,
     /// Whether a live line is there.
     is_live: bool,
@@ -47,8 +49,8 @@ impl Console {
         self.print(&format!("{clear}{text}\n"))
     }
 
-    /// On a terminal, shows what `text` gives in the place of the last live line, a few times a second at most. A
-    /// terminal that is too narrow shows its beginning.
+    /// On a terminal, shows what `text` gives in the place of the last live line, a few times a
+    /// second at most. A terminal that is too narrow shows its beginning.
     ///
     /// # Errors
     /// As [`Console::line`].
@@ -93,14 +95,16 @@ pub fn thousands(number: usize) -> String {
     }
 }
 
-/// A learning rate in thirteen characters at most: its digits, or its power of ten where these are few.
+/// A learning rate in thirteen characters at most: its digits, or its power of ten where these are
+/// few.
 pub fn rate(rate: f32) -> String {
     if rate < 1e-4 { format!("{rate:.2e}") } else { format!("{rate:.6}") }
 }
 
 /// `text` in lines of at most 80 characters where it has spaces, the later ones indented.
 pub fn wrap(text: &str) -> String {
-    let (mut wrapped, mut column) = (String::new(), 0);
+    let mut wrapped = String::new();
+    let mut column = 0;
     for word in text.split(' ') {
         let length = word.chars().count();
         if column > 0 && column + 1 + length > 80 {

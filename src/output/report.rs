@@ -1,6 +1,8 @@
-//! `report.html`: one page with the run's results and a canvas to draw on, which needs nothing but itself.
+//! `report.html`: one page with the run's results and a canvas to draw on, which needs nothing but
+//! itself.
 //!
-//! The page lies in `report/`; here it gets its style, its scripts and its data, as JSON that the scripts read.
+//! The page lies in `report/`; here it gets its style, its scripts and its data, as JSON that the
+//! scripts read.
 
 use crate::config::Config;
 use crate::data::{Data, Dataset};
@@ -25,16 +27,18 @@ const SCRIPTS: [&str; 7] = [
 const MISTAKES: usize = 40;
 /// The most test images that the page's own predictions are compared on.
 const SAMPLES: usize = 200;
-/// The most bytes of the page that either may take: with large images or many classes there are fewer.
+/// The most bytes of the page that either may take: with large images or many classes there are
+/// fewer.
 const MOST_BYTES: usize = 500_000;
-/// The most bytes of all data: with the page around it, it stays under 3 MB. A larger network is left out, and the page asks
-/// for the file of its weights.
+/// The most bytes of all data: with the page around it, it stays under 3 MB. A larger network is
+/// left out, and the page asks for the file of its weights.
 const MOST_DATA: usize = 2_900_000;
 
-/// The page of a run of `config` with these `accuracies`, names and texts. It has the accuracy `curves`, as SVG, the bytes
-/// of the `weights` file if they fit, from which it reads the network, what the `trained` network makes of the test images
-/// of `data`, what its training images look like,
-/// and training images as [`Deformer::examples`](crate::data::deformation::Deformer::examples) has them, or none.
+/// The page of a run of `config` with these `accuracies`, names and texts. It has the accuracy
+/// `curves`, as SVG, the bytes of the `weights` file if they fit, from which it reads the network,
+/// what the `trained` network makes of the test images of `data`, what its training images look
+/// like, and training images as
+/// [`Deformer::examples`](crate::data::deformation::Deformer::examples) has them, or none.
 pub fn html(
     config: &Config,
     accuracies: &[(&str, String)],
@@ -44,16 +48,23 @@ pub fn html(
     examples: &[Vec<Vec<u8>>],
     trained: &Trained,
 ) -> String {
-    let pairs = |pairs: &[(&str, String)]| {
-        array(pairs.iter().map(|(name, text)| format!("[{},{}]", quote(&name.replace('_', " ")), quote(text))))
-    };
-    let (Dataset { images, labels }, probabilities) = (&data.test, &trained.test_probabilities);
+    let pairs =
+        |pairs: &[(&str, String)]| {
+            array(pairs.iter().map(|(name, text)| {
+                format!("[{},{}]", quote(&name.replace('_', " ")), quote(text))
+            }))
+        };
+    let Dataset { images, labels } = &data.test;
+    let probabilities = &trained.test_probabilities;
     let probability = |i: usize| probabilities.row(i)[usize::from(argmax(probabilities.row(i)))];
-    let mut mistakes: Vec<usize> = (0..labels.len()).filter(|&i| argmax(probabilities.row(i)) != labels[i]).collect();
+    let mut mistakes: Vec<usize> =
+        (0..labels.len()).filter(|&i| argmax(probabilities.row(i)) != labels[i]).collect();
     mistakes.sort_by(|&a, &b| probability(b).total_cmp(&probability(a)));
     mistakes.truncate(most(MISTAKES, images.size()));
     let mistakes = array(mistakes.into_iter().map(|i| {
-        let (truth, prediction, pixels) = (labels[i], argmax(probabilities.row(i)), base64(images.image(i)));
+        let truth = labels[i];
+        let prediction = argmax(probabilities.row(i));
+        let pixels = base64(images.image(i));
         let probability = probability(i);
         format!(
             r#"{{"index":{i},"truth":{truth},"prediction":{prediction},"probability":{probability},"pixels":"{pixels}"}}"#
@@ -74,7 +85,10 @@ pub fn html(
         ("confusion", array(confusion(probabilities, labels).into_iter().map(array))),
         ("mistakes", mistakes),
         ("samples", format!(r#"{{"pixels":"{pixels}","probabilities":{samples}}}"#)),
-        ("examples", array(examples.iter().map(|row| array(row.iter().map(|image| quote(&base64(image))))))),
+        (
+            "examples",
+            array(examples.iter().map(|row| array(row.iter().map(|image| quote(&base64(image)))))),
+        ),
     ];
     if let Some(likeness) = Likeness::new(&data.train, &trained.network) {
         members.push(("likeness", likeness_json(&likeness)));
@@ -82,16 +96,22 @@ pub fn html(
     let room = MOST_DATA.saturating_sub(members.iter().map(|(_, value)| value.len()).sum());
     let fits = weights.len().div_ceil(3) * 4 <= room;
     members.push(("weights", quote(&base64(if fits { weights } else { b"" }))));
-    let data: Vec<String> = members.iter().map(|(name, value)| format!("\"{name}\":{value}")).collect();
+    let data: Vec<String> =
+        members.iter().map(|(name, value)| format!("\"{name}\":{value}")).collect();
     // No `<` of a text may end the script element.
     fill(curves, &format!("{{{}}}", data.join(",")).replace('<', "\\u003c"))
 }
 
 /// The floats as base64 of their bytes, little-endian.
 fn likeness_json(Likeness { grid, scales, limit, means, factors }: &Likeness) -> String {
-    let floats = |numbers: &[f32]| base64(&numbers.iter().flat_map(|x| x.to_le_bytes()).collect::<Vec<u8>>());
-    let (means, factors) = (floats(means), floats(factors));
-    format!(r#"{{"grid":{grid:?},"scales":{scales:?},"limit":{limit},"means":"{means}","factors":"{factors}"}}"#)
+    let floats = |numbers: &[f32]| {
+        base64(&numbers.iter().flat_map(|x| x.to_le_bytes()).collect::<Vec<u8>>())
+    };
+    let means = floats(means);
+    let factors = floats(factors);
+    format!(
+        r#"{{"grid":{grid:?},"scales":{scales:?},"limit":{limit},"means":"{means}","factors":"{factors}"}}"#
+    )
 }
 
 /// The page with its parts in their places.
@@ -103,7 +123,8 @@ fn fill(curves: &str, data: &str) -> String {
         ("<!--SCRIPTS-->", SCRIPTS.map(|script| format!("<script>{script}</script>")).join("\n")),
     ];
     // In the page's order, so that no part is searched for the next one's mark.
-    let (mut html, mut rest) = (String::new(), PAGE);
+    let mut html = String::new();
+    let mut rest = PAGE;
     for (mark, part) in parts {
         let (before, after) = rest.split_once(mark).unwrap_or((rest, ""));
         html = html + before + &part;
@@ -112,7 +133,7 @@ fn fill(curves: &str, data: &str) -> String {
     html + rest
 }
 
-/// At most `count` items, of so many bytes before base64 or as text, and at least one.
+/// At most `count` items, of `bytes` bytes before base64 or as text, and at least one.
 fn most(count: usize, bytes: usize) -> usize {
     count.min(MOST_BYTES * 3 / 4 / bytes).max(1)
 }

@@ -1,13 +1,14 @@
-//! The weights file, in the safetensors format (github.com/huggingface/safetensors): the header's length as a
-//! little-endian `u64`, the header as JSON, then all numbers as little-endian `f32`.
+//! The weights file, in the safetensors format (github.com/huggingface/safetensors): the header's
+//! length as a little-endian `u64`, the header as JSON, then all numbers as little-endian `f32`.
 //!
 //! # Names and orientation
 //!
-//! They are those of PyTorch's `nn.Sequential(Linear, Sigmoid, Linear, …)`, with the activation that the metadata names in
-//! place of `Sigmoid`, so `load_state_dict` takes the tensors as they are: `0.weight` of shape `[fan_out, fan_in]`, `0.bias`
-//! of `[fan_out]`, then `2.weight`, `2.bias` and so on; the odd numbers are the activations. PyTorch computes X·Wᵀ + b where
-//! [`Linear`] computes X·W + b, so each weight is transposed when it is written and read. `README.md` has our prediction in
-//! NumPy.
+//! They are those of PyTorch's `nn.Sequential(Linear, Sigmoid, Linear, …)`, with the activation
+//! that the metadata names in place of `Sigmoid`, so `load_state_dict` takes the tensors as they
+//! are: `0.weight` of shape `[fan_out, fan_in]`, `0.bias` of `[fan_out]`, then `2.weight`, `2.bias`
+//! and so on; the odd numbers are the activations. PyTorch computes X·Wᵀ + b where [`Linear`]
+//! computes X·W + b, so each weight is transposed when it is written and read. `README.md` has our
+//! prediction in NumPy.
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
@@ -45,12 +46,23 @@ pub struct Model {
     pub metadata: BTreeMap<String, String>,
 }
 
-/// The bytes of a weights file. `image_size` is the pixel rows and columns of the network's images; it goes into
-/// `__metadata__` with the network's activation and all of `metadata` that has another name.
-pub fn encode(network: &Network, image_size: (usize, usize), metadata: &[(String, String)]) -> Vec<u8> {
-    let (rows, columns, activation) = (image_size.0, image_size.1, network.activation);
-    let mut header = format!(r#"{{"{METADATA}":{{"rows":"{rows}","columns":"{columns}","activation":"{activation:?}""#);
-    for (name, text) in metadata.iter().filter(|(name, _)| !["rows", "columns", "activation"].contains(&&name[..])) {
+/// The bytes of a weights file. `image_size` is the pixel rows and columns of the network's images;
+/// it goes into `__metadata__` with the network's activation and all of `metadata` that has another
+/// name.
+pub fn encode(
+    network: &Network,
+    image_size: (usize, usize),
+    metadata: &[(String, String)],
+) -> Vec<u8> {
+    let rows = image_size.0;
+    let columns = image_size.1;
+    let activation = network.activation;
+    let mut header = format!(
+        r#"{{"{METADATA}":{{"rows":"{rows}","columns":"{columns}","activation":"{activation:?}""#
+    );
+    for (name, text) in
+        metadata.iter().filter(|(name, _)| !["rows", "columns", "activation"].contains(&&name[..]))
+    {
         header += &format!(",{}:{}", quote(name), quote(text));
     }
     header.push('}');
@@ -59,7 +71,9 @@ pub fn encode(network: &Network, image_size: (usize, usize), metadata: &[(String
         let start = numbers.len();
         numbers.extend(values.iter().flat_map(|value| value.to_le_bytes()));
         let end = numbers.len();
-        header += &format!(r#","{name}":{{"dtype":"F32","shape":{shape:?},"data_offsets":[{start},{end}]}}"#);
+        header += &format!(
+            r#","{name}":{{"dtype":"F32","shape":{shape:?},"data_offsets":[{start},{end}]}}"#
+        );
     };
     let mut transposed = Matrix::default();
     for (l, Linear { weight, bias }) in network.layers.iter().enumerate() {
@@ -79,19 +93,31 @@ pub fn encode(network: &Network, image_size: (usize, usize), metadata: &[(String
 /// As [`decode`], and what the disk says.
 pub fn read(path: &Path, cpu: Cpu, activation: Option<Activation>) -> Result<Model> {
     if path.is_dir() {
-        return Err(Error::new(path.display(), "a folder", "a weights file", "name the file itself"));
+        return Err(Error::new(
+            path.display(),
+            "a folder",
+            "a weights file",
+            "name the file itself",
+        ));
     }
     decode(path, File::open(path).map_err(|error| Error::reading(path, &error))?, cpu, activation)
 }
 
-/// Reads a weights file, said to be at `path`, from `input`. Memory follows what `input` holds, not what it promises: at
-/// most some twenty times as much, where a layer has a single unit and so a line of memory for each weight.
+/// Reads a weights file, said to be at `path`, from `input`. Memory follows what `input` holds, not
+/// what it promises: at most some twenty times as much, where a layer has a single unit and so a
+/// line of memory for each weight.
 ///
 /// # Errors
-/// Whatever is not a sound safetensors file with the layers described above, each with at least one finite number, the last
-/// with 2 to 256 classes. Metadata may be missing, but `rows`, `columns` and `activation` must be right where they are
-/// there. With hidden layers, the file or the argument must name the activation, and both the same.
-pub fn decode(path: &Path, mut input: impl Read, cpu: Cpu, activation: Option<Activation>) -> Result<Model> {
+/// Whatever is not a sound safetensors file with the layers described above, each with at least one
+/// finite number, the last with 2 to 256 classes. Metadata may be missing, but `rows`, `columns`
+/// and `activation` must be right where they are there. With hidden layers, the file or the
+/// argument must name the activation, and both the same.
+pub fn decode(
+    path: &Path,
+    mut input: impl Read,
+    cpu: Cpu,
+    activation: Option<Activation>,
+) -> Result<Model> {
     let header = read_header(path, &mut input)?;
     let (metadata, tensors) = parse_header(path, &header)?;
     let numbers = read_numbers(path, &mut input, &tensors)?;
@@ -99,46 +125,78 @@ pub fn decode(path: &Path, mut input: impl Read, cpu: Cpu, activation: Option<Ac
     let image_size = image_size(path, &metadata, layers[0].weight.rows())?;
     let activation = match self::activation(path, &metadata, activation)? {
         None if layers.len() > 1 => {
-            let (found, next) = (format!("no activation in {METADATA}"), "say which it is with --activation");
-            return Err(Error::new(path.display(), found, format!("one of {}", activations()), next));
+            let (found, next) =
+                (format!("no activation in {METADATA}"), "say which it is with --activation");
+            return Err(Error::new(
+                path.display(),
+                found,
+                format!("one of {}", activations()),
+                next,
+            ));
         }
         activation => activation.unwrap_or(Activation::Sigmoid), // of no hidden layer
     };
     Ok(Model { network: Network { layers, activation, cpu }, image_size, metadata })
 }
 
-/// What the header says of each tensor: its shape, and where its bytes are, counted from the header's end.
+/// What the header says of each tensor: its shape, and where its bytes are, counted from the
+/// header's end.
 type Tensors = BTreeMap<String, (Vec<usize>, Range<usize>)>;
 type Metadata = BTreeMap<String, String>;
 
 /// An error about the file at `path` unless the condition holds.
-fn ensure(path: &Path, condition: bool, found: String, expected: impl Into<String>, next: &str) -> Result<()> {
+fn ensure(
+    path: &Path,
+    condition: bool,
+    found: String,
+    expected: impl Into<String>,
+    next: &str,
+) -> Result<()> {
     if condition { Ok(()) } else { Err(Error::new(path.display(), found, expected, next)) }
 }
 
 /// Up to `limit` bytes of `input`, fewer only where it ends.
 fn read_bytes(path: &Path, input: &mut impl Read, limit: usize) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    input.take(limit as u64).read_to_end(&mut bytes).map_err(|error| Error::reading(path, &error))?;
+    input
+        .take(limit as u64)
+        .read_to_end(&mut bytes)
+        .map_err(|error| Error::reading(path, &error))?;
     Ok(bytes)
 }
 
 fn read_header(path: &Path, input: &mut impl Read) -> Result<String> {
     let start = read_bytes(path, input, 8)?;
-    ensure(path, start.len() == 8, format!("only {} bytes", start.len()), "a safetensors file", RIGHT_FILE)?;
+    ensure(
+        path,
+        start.len() == 8,
+        format!("only {} bytes", start.len()),
+        "a safetensors file",
+        RIGHT_FILE,
+    )?;
     let length = start.iter().rev().fold(0, |length, &byte| length << 8 | u64::from(byte));
-    let expected = format!("a safetensors file, whose header is at most {LONGEST_HEADER} bytes long");
-    ensure(path, length <= LONGEST_HEADER, format!("a header length of {length} bytes"), expected, RIGHT_FILE)?;
+    let expected =
+        format!("a safetensors file, whose header is at most {LONGEST_HEADER} bytes long");
+    ensure(
+        path,
+        length <= LONGEST_HEADER,
+        format!("a header length of {length} bytes"),
+        expected,
+        RIGHT_FILE,
+    )?;
     let header = read_bytes(path, input, length as usize)?;
-    let (found, expected) = (format!("only {} bytes of the header", header.len()), format!("all {length} bytes of it"));
+    let (found, expected) =
+        (format!("only {} bytes of the header", header.len()), format!("all {length} bytes of it"));
     ensure(path, header.len() as u64 == length, found, expected, WRITE_AGAIN)?;
-    let not_text = |_| Error::new(path.display(), "a header that is not UTF-8", "JSON in UTF-8", RIGHT_FILE);
+    let not_text =
+        |_| Error::new(path.display(), "a header that is not UTF-8", "JSON in UTF-8", RIGHT_FILE);
     String::from_utf8(header).map_err(not_text)
 }
 
 /// The metadata, and the tensors by name, each as long as its shape says.
 fn parse_header(path: &Path, header: &str) -> Result<(Metadata, Tensors)> {
-    let (mut metadata, mut tensors) = (Metadata::new(), Tensors::new());
+    let mut metadata = Metadata::new();
+    let mut tensors = Tensors::new();
     let mut reader = Reader::new(path, header);
     reader.object(|reader, name| {
         if name == METADATA {
@@ -147,7 +205,9 @@ fn parse_header(path: &Path, header: &str) -> Result<(Metadata, Tensors)> {
                 Ok(())
             });
         }
-        let (mut dtype, mut shape, mut offsets) = (String::new(), Vec::new(), Vec::new());
+        let mut dtype = String::new();
+        let mut shape = Vec::new();
+        let mut offsets = Vec::new();
         reader.object(|reader, member| {
             match &member[..] {
                 "dtype" => dtype = reader.string()?,
@@ -161,9 +221,16 @@ fn parse_header(path: &Path, header: &str) -> Result<(Metadata, Tensors)> {
         let next = "convert the weights to 32-bit floats before they are saved";
         ensure(path, dtype == "F32", found, "dtype \"F32\"", next)?;
         let size = shape.iter().try_fold(4_usize, |bytes, &size| bytes.checked_mul(size));
-        let fits = matches!(offsets[..], [start, end] if size.is_some() && size == end.checked_sub(start));
+        let fits =
+            matches!(offsets[..], [start, end] if size.is_some() && size == end.checked_sub(start));
         let found = format!("data_offsets {} of tensor {}", excerpt(&offsets), excerpt(&name));
-        ensure(path, fits, found, "a start and an end, with 4 bytes for each number of its shape", WRITE_AGAIN)?;
+        ensure(
+            path,
+            fits,
+            found,
+            "a start and an end, with 4 bytes for each number of its shape",
+            WRITE_AGAIN,
+        )?;
         tensors.insert(name, (shape, offsets[0]..offsets[1]));
         Ok(())
     })?;
@@ -171,23 +238,40 @@ fn parse_header(path: &Path, header: &str) -> Result<(Metadata, Tensors)> {
     Ok((metadata, tensors))
 }
 
-/// The bytes of all `tensors`, which must lie one behind the other and be all that is left of `input`.
+/// The bytes of all `tensors`, which must lie one behind the other and be all that is left of
+/// `input`.
 fn read_numbers(path: &Path, input: &mut impl Read, tensors: &Tensors) -> Result<Vec<u8>> {
-    let mut in_order: Vec<_> = tensors.iter().map(|(name, (_, bytes))| (bytes.start, bytes.end, name)).collect();
+    let mut in_order: Vec<_> =
+        tensors.iter().map(|(name, (_, bytes))| (bytes.start, bytes.end, name)).collect();
     in_order.sort();
     let mut size = 0;
     for (start, end, name) in in_order {
-        let problem = if start < size { "overlaps the tensor before it" } else { "leaves a hole before it" };
-        let found = format!("tensor {} at byte {start} of the numbers, which {problem}", excerpt(name));
+        let problem =
+            if start < size { "overlaps the tensor before it" } else { "leaves a hole before it" };
+        let found =
+            format!("tensor {} at byte {start} of the numbers, which {problem}", excerpt(name));
         ensure(path, start == size, found, format!("byte {size}"), WRITE_AGAIN)?;
         size = end;
     }
     let expected = format!("at most {MOST_BYTES} bytes");
-    ensure(path, size <= MOST_BYTES, format!("{size} bytes of numbers"), expected, "use a smaller network")?;
+    ensure(
+        path,
+        size <= MOST_BYTES,
+        format!("{size} bytes of numbers"),
+        expected,
+        "use a smaller network",
+    )?;
     let numbers = read_bytes(path, input, size + 1)?;
     let length = numbers.len();
-    let found = format!("{} {length} bytes of numbers", if length < size { "only" } else { "at least" });
-    ensure(path, length == size, found, format!("{size} bytes, where the last tensor ends"), WRITE_AGAIN)?;
+    let found =
+        format!("{} {length} bytes of numbers", if length < size { "only" } else { "at least" });
+    ensure(
+        path,
+        length == size,
+        found,
+        format!("{size} bytes, where the last tensor ends"),
+        WRITE_AGAIN,
+    )?;
     Ok(numbers)
 }
 
@@ -204,29 +288,60 @@ fn layers(path: &Path, mut tensors: Tensors, numbers: &[u8], cpu: Cpu) -> Result
                                 nn.Sequential(Linear, Sigmoid, Linear, …), and nothing else";
                 return Err(Error::new(path.display(), found, expected, RIGHT_FILE));
             };
-            let values: Vec<f32> =
-                numbers[bytes].as_chunks().0.iter().map(|&value| f32::from_le_bytes(value)).collect();
+            let values: Vec<f32> = numbers[bytes]
+                .as_chunks()
+                .0
+                .iter()
+                .map(|&value| f32::from_le_bytes(value))
+                .collect();
             let strange = values.iter().find(|value| !value.is_finite()).unwrap_or(&0.0);
             let found = format!("a weight of {strange} in tensor {name:?}");
-            ensure(path, strange.is_finite(), found, "finite numbers", "train again, with a lower learning_rate")?;
+            ensure(
+                path,
+                strange.is_finite(),
+                found,
+                "finite numbers",
+                "train again, with a lower learning_rate",
+            )?;
             Ok((shape, values))
         };
-        let ((shape, weights), (bias_shape, bias)) = (take("weight")?, take("bias")?);
+        let (shape, weights) = take("weight")?;
+        let (bias_shape, bias) = take("bias")?;
         let before = layers.last().map(|before| before.bias.len());
         let fits = match shape[..] {
-            [fan_out, fan_in] => fan_out * fan_in > 0 && bias_shape == [fan_out] && before.unwrap_or(fan_in) == fan_in,
+            [fan_out, fan_in] => {
+                fan_out * fan_in > 0
+                    && bias_shape == [fan_out]
+                    && before.unwrap_or(fan_in) == fan_in
+            }
             _ => false,
         };
-        let found = format!("shapes {} and {} of {l}.weight and {l}.bias", excerpt(&shape), excerpt(&bias_shape));
+        let found = format!(
+            "shapes {} and {} of {l}.weight and {l}.bias",
+            excerpt(&shape),
+            excerpt(&bias_shape)
+        );
         let fan_in = before.map_or("fan_in".into(), |units| units.to_string());
-        ensure(path, fits, found, format!("[fan_out, {fan_in}] and [fan_out], each at least 1"), RIGHT_FILE)?;
+        ensure(
+            path,
+            fits,
+            found,
+            format!("[fan_out, {fan_in}] and [fan_out], each at least 1"),
+            RIGHT_FILE,
+        )?;
         let mut weight = Matrix::default();
         transpose(cpu, &Matrix::from_rows(shape[0], shape[1], &weights), &mut weight);
         layers.push(Linear { weight, bias });
     }
     let classes = layers[layers.len() - 1].bias.len();
     let found = format!("{classes} units in the last layer");
-    ensure(path, (2..=256).contains(&classes), found, "2 to 256 classes, since a label is one byte", RIGHT_FILE)?;
+    ensure(
+        path,
+        (2..=256).contains(&classes),
+        found,
+        "2 to 256 classes, since a label is one byte",
+        RIGHT_FILE,
+    )?;
     Ok(layers)
 }
 
@@ -240,20 +355,31 @@ fn activations() -> String {
 /// # Errors
 /// If there is none: that this was `found` in that `place`.
 pub fn find_activation(name: &str, place: impl Display, found: String) -> Result<Activation> {
-    let activation = Activation::ALL.into_iter().find(|activation| format!("{activation:?}") == name);
+    let activation =
+        Activation::ALL.into_iter().find(|activation| format!("{activation:?}") == name);
     let next = "write it as it is written here";
     activation.ok_or_else(|| Error::new(place, found, format!("one of {}", activations()), next))
 }
 
 /// The activation that the metadata names, or else the one `asked` for.
-fn activation(path: &Path, metadata: &Metadata, asked: Option<Activation>) -> Result<Option<Activation>> {
+fn activation(
+    path: &Path,
+    metadata: &Metadata,
+    asked: Option<Activation>,
+) -> Result<Option<Activation>> {
     let Some(name) = metadata.get("activation") else { return Ok(asked) };
     let found = format!("activation {} in {METADATA}", excerpt(name));
     let named = find_activation(name, path.display(), found)?;
     match asked {
         Some(asked) if asked != named => {
-            let (found, expected) = (format!("activation {named:?} in {METADATA}"), format!("{asked:?}, as asked for"));
-            Err(Error::new(path.display(), found, expected, "ask for the activation that the file names"))
+            let (found, expected) =
+                (format!("activation {named:?} in {METADATA}"), format!("{asked:?}, as asked for"));
+            Err(Error::new(
+                path.display(),
+                found,
+                expected,
+                "ask for the activation that the file names",
+            ))
         }
         _ => Ok(Some(named)),
     }
@@ -261,13 +387,21 @@ fn activation(path: &Path, metadata: &Metadata, asked: Option<Activation>) -> Re
 
 /// The pixel rows and columns that the metadata tells, for images of `size` pixels.
 fn image_size(path: &Path, metadata: &Metadata, size: usize) -> Result<Option<(usize, usize)>> {
-    let [rows, columns] = ["rows", "columns"].map(|name| metadata.get(name).map_or("", String::as_str));
+    let [rows, columns] =
+        ["rows", "columns"].map(|name| metadata.get(name).map_or("", String::as_str));
     if [rows, columns] == ["", ""] {
         return Ok(None);
     }
     let image_size = rows.parse::<usize>().ok().zip(columns.parse::<usize>().ok());
     let fits = image_size.is_some_and(|(rows, columns)| rows.checked_mul(columns) == Some(size));
-    let found = format!("images of {} rows and {} columns in {METADATA}", excerpt(rows), excerpt(columns));
-    ensure(path, fits, found, format!("{size} pixels, as many as the first layer has inputs"), WRITE_AGAIN)?;
+    let found =
+        format!("images of {} rows and {} columns in {METADATA}", excerpt(rows), excerpt(columns));
+    ensure(
+        path,
+        fits,
+        found,
+        format!("{size} pixels, as many as the first layer has inputs"),
+        WRITE_AGAIN,
+    )?;
     Ok(image_size)
 }

@@ -9,14 +9,19 @@ pub enum Schedule {
     Step,
     /// Half a cosine, from the rate down to zero.
     Cosine,
-    /// Triangles between a hundredth of the rate and the rate, two epochs each (Smith, arXiv:1506.01186).
+    /// Triangles between a hundredth of the rate and the rate, two epochs each (Smith,
+    /// arXiv:1506.01186).
     Cycle,
 }
 
 impl Schedule {
-    /// The rate of iteration `i` of `total`, where an epoch has `epoch` iterations and the configured rate is `rate`.
+    /// The rate of iteration `i` of `total`, where an epoch has `epoch` iterations and the
+    /// configured rate is `rate`.
     pub fn rate(self, rate: f32, i: usize, total: usize, epoch: usize) -> f32 {
-        let (top, i, total, epoch) = (f64::from(rate), i as f64, total as f64, epoch as f64);
+        let top = f64::from(rate);
+        let i = i as f64;
+        let total = total as f64;
+        let epoch = epoch as f64;
         let rate = match self {
             Schedule::Constant => top,
             // ⌊3i / T⌋ is ⌊i / (T/3)⌋ without a rounded third.

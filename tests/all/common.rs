@@ -1,4 +1,5 @@
-//! What several tests share: folders, files, pictures, and numbers that do not come from the generator under test.
+//! What several tests share: folders, files, pictures, and numbers that do not come from the
+//! generator under test.
 
 #![allow(dead_code)] // each test file uses its own part
 
@@ -20,13 +21,17 @@ use mnist_mlp::training::{self, Trained, Trainer};
 /// The unit roundoff of f32: what rounding to nearest changes a number by, at most, relative to it.
 pub const U: f64 = (f32::EPSILON / 2.0) as f64;
 
-/// Half-width of the interval that a sound estimate leaves once in 1.7 million draws, in standard errors. Seeds are fixed,
-/// so a test that has passed stays so.
+/// Half-width of the interval that a sound estimate leaves once in 1.7 million draws, in standard
+/// errors. Seeds are fixed, so a test that has passed stays so.
 pub const SIGMAS: f64 = 5.0;
 
 /// The names of MNIST's files.
-pub const NAMES: [&str; 4] =
-    ["train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"];
+pub const NAMES: [&str; 4] = [
+    "train-images-idx3-ubyte",
+    "train-labels-idx1-ubyte",
+    "t10k-images-idx3-ubyte",
+    "t10k-labels-idx1-ubyte",
+];
 
 /// A folder of a test's own, removed at its end.
 pub struct Folder(pub PathBuf);
@@ -73,11 +78,16 @@ pub fn assert_error<T>(result: std::result::Result<T, impl ToString>, parts: &[&
     message
 }
 
-/// Checks that a command has ended with exit code 1 and nothing but one message, which has all of `parts`.
+/// Checks that a command has ended with exit code 1 and nothing but one message, which has all of
+/// `parts`.
 #[track_caller]
 pub fn assert_refused(Output { status, stdout, stderr }: Output, parts: &[&str]) {
     let message = String::from_utf8(stderr).unwrap();
-    assert_eq!((status.code(), stdout.is_empty(), message.lines().count()), (Some(1), true, 1), "{message}");
+    assert_eq!(
+        (status.code(), stdout.is_empty(), message.lines().count()),
+        (Some(1), true, 1),
+        "{message}"
+    );
     assert!(message.starts_with("error: "), "{message}");
     assert_error::<()>(Err(message), parts);
 }
@@ -110,7 +120,11 @@ pub fn bits(numbers: &[f32]) -> Vec<u32> {
 
 /// The weights and biases, layer by layer.
 pub fn parameters(network: &Network) -> Vec<f32> {
-    network.layers.iter().flat_map(|layer| [layer.weight.to_vec(), layer.bias.clone()].concat()).collect()
+    network
+        .layers
+        .iter()
+        .flat_map(|layer| [layer.weight.to_vec(), layer.bias.clone()].concat())
+        .collect()
 }
 
 /// The same, bit by bit.
@@ -125,24 +139,35 @@ pub fn fused_cpus() -> Vec<Cpu> {
 
 /// The mean, and its standard error if each value has this `variance`.
 pub fn mean(values: impl IntoIterator<Item = f64>, variance: f64) -> (f64, f64) {
-    let (count, sum) = values.into_iter().fold((0.0, 0.0), |(count, sum), x| (count + 1.0, sum + x));
+    let (count, sum) =
+        values.into_iter().fold((0.0, 0.0), |(count, sum), x| (count + 1.0, sum + x));
     (sum / count, (variance / count).sqrt())
 }
 
 /// Checks that `values`, of this `variance`, have the mean `expected`.
 #[track_caller]
-pub fn assert_mean(what: &str, values: impl IntoIterator<Item = f64>, expected: f64, variance: f64) {
+pub fn assert_mean(
+    what: &str,
+    values: impl IntoIterator<Item = f64>,
+    expected: f64,
+    variance: f64,
+) {
     let (mean, error) = mean(values, variance);
-    assert!((mean - expected).abs() <= SIGMAS * error, "{what}: {mean}, expected {expected} ± {error}");
+    assert!(
+        (mean - expected).abs() <= SIGMAS * error,
+        "{what}: {mean}, expected {expected} ± {error}"
+    );
 }
 
-/// Checks that `counts` are of equally likely cells: χ² of `degrees` of freedom has that mean and twice that variance.
+/// Checks that `counts` are of equally likely cells: χ² of `degrees` of freedom has that mean and
+/// twice that variance.
 #[track_caller]
 pub fn assert_uniform(what: &str, counts: &[usize], degrees: usize) {
     let expected = counts.iter().sum::<usize>() as f64 / counts.len() as f64;
     let chi_squared: f64 = counts.iter().map(|&n| (n as f64 - expected).powi(2) / expected).sum();
     let degrees = degrees as f64;
-    // χ² has a longer tail than a Gaussian: this is passed by chance once in 200 draws at 1 degree, in 10,000 at 20.
+    // χ² has a longer tail than a Gaussian: this is passed by chance once in 200 draws at 1 degree,
+    // in 10,000 at 20.
     assert!(
         chi_squared <= degrees + SIGMAS * (2.0 * degrees).sqrt(),
         "{what}: χ² {chi_squared} of {degrees}: {counts:?}"
@@ -151,19 +176,22 @@ pub fn assert_uniform(what: &str, counts: &[usize], degrees: usize) {
 
 /// The real MNIST.
 pub static MNIST: LazyLock<Data> = LazyLock::new(|| {
-    Data::load(&Path::new(env!("CARGO_MANIFEST_DIR")).join("raw_data"), 10).unwrap_or_else(|error| panic!("{error}"))
+    Data::load(&Path::new(env!("CARGO_MANIFEST_DIR")).join("raw_data"), 10)
+        .unwrap_or_else(|error| panic!("{error}"))
 });
 
 /// The first images of a set.
 pub fn first(count: usize, set: &Dataset) -> Dataset {
-    let images = Images { pixels: set.images.pixels[..count * set.images.size()].to_vec(), ..set.images };
+    let images =
+        Images { pixels: set.images.pixels[..count * set.images.size()].to_vec(), ..set.images };
     Dataset { images, labels: set.labels[..count].to_vec() }
 }
 
 /// Images of `rows × columns` noise, of `classes` by turns, each class with its own pixel lit.
 pub fn pictures(count: usize, rows: usize, columns: usize, classes: usize) -> Dataset {
     let mut number = numbers(count as u64);
-    let mut pixels: Vec<u8> = (0..count * rows * columns).map(|_| (number() * 60.0 + 60.0) as u8).collect();
+    let mut pixels: Vec<u8> =
+        (0..count * rows * columns).map(|_| (number() * 60.0 + 60.0) as u8).collect();
     let labels: Vec<u8> = (0..count).map(|i| (i % classes) as u8).collect();
     for (image, &label) in pixels.chunks_mut(rows * columns).zip(&labels) {
         image[usize::from(label) * rows * columns / classes] = 255;
@@ -186,7 +214,8 @@ pub fn batch(cpu: Cpu, images: &Images) -> Batch {
 /// Images of one row: noise, in which about this share of the pixels is background.
 pub fn noise(count: usize, size: usize, background: f32, seed: u64) -> Images {
     let mut number = numbers(seed);
-    let mut pixel = || if (number() + 1.0) / 2.0 < background { 0 } else { (number() * 127.0 + 128.5) as u8 };
+    let mut pixel =
+        || if (number() + 1.0) / 2.0 < background { 0 } else { (number() * 127.0 + 128.5) as u8 };
     Images { rows: 1, columns: size, pixels: (0..count * size).map(|_| pixel()).collect() }
 }
 
@@ -205,5 +234,11 @@ pub fn small_config() -> Config {
 
 /// The same at a constant rate, and without regularisation.
 pub fn plain_config() -> Config {
-    Config { schedule: Schedule::Constant, learning_rate: 0.02, dropout: 0.0, weight_decay: 0.0, ..small_config() }
+    Config {
+        schedule: Schedule::Constant,
+        learning_rate: 0.02,
+        dropout: 0.0,
+        weight_decay: 0.0,
+        ..small_config()
+    }
 }

@@ -1,4 +1,5 @@
-//! The experiments from the command line to the tables: small sets of made-up images stand in for MNIST.
+//! The experiments from the command line to the tables: small sets of made-up images stand in for
+//! MNIST.
 
 use std::cmp::Ordering;
 use std::fs;
@@ -98,16 +99,27 @@ fn a_run_replaces_its_like_and_what_its_experiment_was_before() {
     let new = Run { configuration: changed.configuration(), ..run("normal-step", 3, &[0.7]) };
     let (counted, lines) = runs::read_current(&path, &all).unwrap();
     assert_eq!((counted, lines.len()), (vec![xavier.clone()], 1));
-    assert!(lines[0].contains("not counting runs of normal-step: its configuration has changed"), "{lines:?}");
+    assert!(
+        lines[0].contains("not counting runs of normal-step: its configuration has changed"),
+        "{lines:?}"
+    );
     let other = run("zero-constant", 1, &[0.1]);
     assert_eq!(runs::add(&path, &all, std::slice::from_ref(&other)), Ok(vec![]));
-    assert_eq!(read(folder).len(), 4, "what has another configuration stays until its experiment runs");
+    assert_eq!(
+        read(folder).len(),
+        4,
+        "what has another configuration stays until its experiment runs"
+    );
     let lines = runs::add(&path, &all, std::slice::from_ref(&new)).unwrap();
-    assert!(lines[0].contains("removed 2 runs of normal-step: its configuration has changed"), "{lines:?}");
+    assert!(
+        lines[0].contains("removed 2 runs of normal-step: its configuration has changed"),
+        "{lines:?}"
+    );
     assert_eq!(read(folder), [other, new, xavier]);
     let Experiment { config, .. } = &all[0];
     let hash = |config| Experiment { config, ..all[0].clone() }.configuration();
-    let elsewhere = Config { seed: 7, data: "fashion".into(), output: "elsewhere".into(), ..config.clone() };
+    let elsewhere =
+        Config { seed: 7, data: "fashion".into(), output: "elsewhere".into(), ..config.clone() };
     assert_eq!(hash(elsewhere), hash(config.clone()));
     assert_ne!(hash(Config { momentum: 0.9, ..config.clone() }), hash(config.clone()));
     let committed = runs::read_current(Path::new("results/runs.csv"), &experiments::all()).unwrap();
@@ -163,7 +175,8 @@ fn one_worker_and_many_find_the_same() {
     });
     assert_eq!(one.len(), 2 * short.len());
     assert_eq!(one, many);
-    let [first, second] = [0, 1].map(|i| &runs::of(&one, "xavier-cosine-20").nth(i).unwrap().running_accuracies);
+    let [first, second] =
+        [0, 1].map(|i| &runs::of(&one, "xavier-cosine-20").nth(i).unwrap().running_accuracies);
     assert_ne!(first, second, "another seed, another network");
 }
 
@@ -242,7 +255,10 @@ fn the_program_runs_what_it_is_asked_for() {
     assert_eq!(both, [&zero[..], &[row("zero-constant", 7), row("xavier-step", 7)]].concat());
     assert_eq!(fs::read_dir(results).unwrap().count(), 2, "the runs and their lock: no tables");
     let mine = &folder.join("mine");
-    assert_eq!(ran(&["normal-step", "--output", "mine", "--seed", "2"], mine), [row("normal-step", 2)]);
+    assert_eq!(
+        ran(&["normal-step", "--output", "mine", "--seed", "2"], mine),
+        [row("normal-step", 2)]
+    );
     assert_eq!(read(results).len(), both.len());
 
     for name in ["README.md", "learning-rates.csv", "trials.csv"] {
@@ -250,7 +266,10 @@ fn the_program_runs_what_it_is_asked_for() {
     }
     assert!(program(folder, &["--report", "mine", "--output", "ours"]).status.success());
     let page = fs::read_to_string(folder.join("ours/README.md")).unwrap();
-    assert!(page.lines().any(|line| line.starts_with("| `normal-step` | 10 |") && line.ends_with(" of 1 |")));
+    assert!(
+        page.lines()
+            .any(|line| line.starts_with("| `normal-step` | 10 |") && line.ends_with(" of 1 |"))
+    );
     assert!(program(folder, &["--report", "mine", "ours"]).status.success());
     assert_eq!(read(results).len(), both.len() + 1, "the runs of both, which are one");
     assert_refused(program(folder, &["--report", "mine", "nowhere"]), &["nowhere: found no run"]);
@@ -260,10 +279,17 @@ fn the_program_runs_what_it_is_asked_for() {
     let page = fs::read_to_string(results.join("README.md")).unwrap();
     let prose = |page: &str| page.lines().filter(|line| !line.starts_with('|')).collect::<String>();
     assert_eq!(prose(&page), prose(&fs::read_to_string("results/README.md").unwrap()));
-    assert!(page.lines().any(|line| line.starts_with("| `zero-constant` | 10 |") && line.ends_with(" of 4 |")));
+    assert!(
+        page.lines()
+            .any(|line| line.starts_with("| `zero-constant` | 10 |") && line.ends_with(" of 4 |"))
+    );
     assert!(fs::read_to_string(results.join("best-top.svg")).unwrap().starts_with("<svg"));
     assert!(program(folder, &["--report"]).status.success());
-    assert_eq!(fs::read_to_string(results.join("README.md")).unwrap(), page, "nothing is left to fill in");
+    assert_eq!(
+        fs::read_to_string(results.join("README.md")).unwrap(),
+        page,
+        "nothing is left to fill in"
+    );
 }
 
 #[test]
@@ -272,9 +298,13 @@ fn a_sweep_that_is_killed_leaves_the_runs_that_have_ended() {
         let Folder(folder) = &Folder::with_data(&format!("killed-{least}"), &small_data());
         let runs = || read(&folder.join("results"));
         let mut sweep = command(folder);
-        let mut sweep = sweep.args(["normal-cosine", "--seeds", "1000"]).stdout(Stdio::null()).spawn().unwrap();
+        let mut sweep =
+            sweep.args(["normal-cosine", "--seeds", "1000"]).stdout(Stdio::null()).spawn().unwrap();
         let deadline = Instant::now() + Duration::from_secs(60);
-        while runs().len() < least && Instant::now() < deadline && matches!(sweep.try_wait(), Ok(None)) {}
+        while runs().len() < least
+            && Instant::now() < deadline
+            && matches!(sweep.try_wait(), Ok(None))
+        {}
         sweep.kill().unwrap();
         assert!(!sweep.wait().unwrap().success() && runs().len() >= least);
         assert!(runs().iter().all(|run| run.test_accuracies.len() == 10));
@@ -285,7 +315,8 @@ fn a_sweep_that_is_killed_leaves_the_runs_that_have_ended() {
 #[test]
 fn two_sweeps_at_once_lose_no_run() {
     let Folder(folder) = &Folder::with_data("two-sweeps", &small_data());
-    let sweep = |name| command(folder).args([name, "--seeds", "60"]).stdout(Stdio::null()).spawn().unwrap();
+    let sweep =
+        |name| command(folder).args([name, "--seeds", "60"]).stdout(Stdio::null()).spawn().unwrap();
     let both = ["normal-cosine", "normal-constant"].map(sweep);
     both.into_iter().for_each(|mut sweep| assert!(sweep.wait().unwrap().success()));
     assert_eq!(read(&folder.join("results")).len(), 120);
@@ -313,14 +344,18 @@ fn what_the_program_is_not_made_for_gets_one_message() {
         (&["--list", "extra"], "found --list"),
         (&["--help", "--seeds", "2"], "found --help"),
         (&["xavier-step", "--seeds", "2", "--list"], "found --list"),
-        (&["xavier-step", "--output", "raw_data/t10k-labels-idx1-ubyte"], "raw_data/t10k-labels-idx1-ubyte"),
+        (
+            &["xavier-step", "--output", "raw_data/t10k-labels-idx1-ubyte"],
+            "raw_data/t10k-labels-idx1-ubyte",
+        ),
     ];
     for (arguments, message) in cases {
         assert_refused(program(folder, arguments), &[message]);
     }
     #[cfg(unix)]
     {
-        let not_unicode: &std::ffi::OsStr = std::os::unix::ffi::OsStrExt::from_bytes(b"xavier-\xff");
+        let not_unicode: &std::ffi::OsStr =
+            std::os::unix::ffi::OsStrExt::from_bytes(b"xavier-\xff");
         assert_refused(command(folder).arg(not_unicode).output().unwrap(), &["found \"xavier-"]);
     }
     assert!(!folder.join("results").exists());
@@ -334,7 +369,10 @@ fn a_spread_is_that_of_a_sample() {
     assert!((four.deviation - (5.0_f64 / 3.0).sqrt()).abs() < 1e-12);
     assert!((four.standard_error() - (5.0_f64 / 12.0).sqrt()).abs() < 1e-12);
     assert_eq!(four.to_string(), "2.5000 ± 1.2910");
-    assert_eq!((spread(&[0.5]).to_string(), spread(&[]).to_string()), ("0.5000".into(), "–".into()));
+    assert_eq!(
+        (spread(&[0.5]).to_string(), spread(&[]).to_string()),
+        ("0.5000".into(), "–".into())
+    );
     assert_eq!(spread(&[0.9, 1.0, 1.1]).sign(), Ordering::Greater);
     assert_eq!(spread(&[-0.9, -1.0, -1.1]).sign(), Ordering::Less);
     for equal in [&[2.0, 4.0, 9.0][..], &[1.0], &[], &[0.0, 0.0]] {
@@ -342,7 +380,8 @@ fn a_spread_is_that_of_a_sample() {
     }
 }
 
-/// What `--report` makes of a page that has this line below the places of the tables, and what it complains about.
+/// What `--report` makes of a page that has this line below the places of the tables, and what it
+/// complains about.
 fn report(runs: &[Run], line: &str) -> (Vec<String>, String) {
     let Folder(folder) = &Folder::new("report");
     let committed = fs::read_to_string("results/README.md").unwrap();
@@ -355,7 +394,10 @@ fn report(runs: &[Run], line: &str) -> (Vec<String>, String) {
     add(folder, runs);
     let complaint = tables::report(folder, &experiments::all(), &mut silent()).err();
     let page = fs::read_to_string(folder.join("README.md")).unwrap();
-    (page.lines().map(str::to_string).collect(), complaint.map_or(String::new(), |error| error.to_string()))
+    (
+        page.lines().map(str::to_string).collect(),
+        complaint.map_or(String::new(), |error| error.to_string()),
+    )
 }
 
 /// Seeds differ by far more than rows do, so only pairs tell.
@@ -375,7 +417,11 @@ fn a_finding_gets_its_numbers_and_may_not_contradict_them() {
     let cases = [
         ("`xavier-constant` − `normal-constant`", "+0.0110 ± 0.0003 (10 seeds)", "above"),
         ("`normal-constant` − `xavier-constant`", "−0.0110 ± 0.0003 (10 seeds)", "below"),
-        ("`xavier-constant` − `normal-constant`, after epoch 1", "+0.5500 ± 0.0000 (10 seeds)", "above"),
+        (
+            "`xavier-constant` − `normal-constant`, after epoch 1",
+            "+0.5500 ± 0.0000 (10 seeds)",
+            "above",
+        ),
         ("`xavier-step` − `normal-constant`", "+0.0000 ± 0.0003 (10 seeds)", "not told apart"),
         ("`zero-constant` ends below 0.5", "11 of 11", "all"),
         ("`normal-constant` ends below 0.5", "1 of 11", "some"),
@@ -386,17 +432,29 @@ fn a_finding_gets_its_numbers_and_may_not_contradict_them() {
         let (page, complaint) = report(&runs(SEEDS + 1), &format!("| {what} | | {word} |"));
         assert_eq!((page.last(), &*complaint), (Some(&filled), ""));
         for other in cases.iter().map(|case| case.2).filter(|&other| other != word) {
-            let (page, complaint) = report(&runs(SEEDS + 1), &format!("| {what} | old | {other} |"));
-            assert_eq!(page.last(), Some(&filled.replace(&format!("{word} |"), &format!("{other} |"))));
-            assert!(complaint.contains(&format!("line {}: found {what}: {other}; expected {word}, ", page.len())));
+            let (page, complaint) =
+                report(&runs(SEEDS + 1), &format!("| {what} | old | {other} |"));
+            assert_eq!(
+                page.last(),
+                Some(&filled.replace(&format!("{word} |"), &format!("{other} |")))
+            );
+            assert!(complaint.contains(&format!(
+                "line {}: found {what}: {other}; expected {word}, ",
+                page.len()
+            )));
         }
         assert_eq!(report(&runs(SEEDS - 1), &format!("| {what} | | of few seeds |")).1, "");
     }
-    for no_finding in
-        ["`xavier` − `zero-constant`", "`xavier-step` - `zero-constant`", "`xavier-step` − `xavier-step`, x"]
-    {
+    for no_finding in [
+        "`xavier` − `zero-constant`",
+        "`xavier-step` - `zero-constant`",
+        "`xavier-step` − `xavier-step`, x",
+    ] {
         let (page, complaint) = report(&runs(1), &format!("| {no_finding} | | above |"));
-        assert!(complaint.contains(&format!("line {}: found {no_finding:?}; expected ", page.len())), "{complaint}");
+        assert!(
+            complaint.contains(&format!("line {}: found {no_finding:?}; expected ", page.len())),
+            "{complaint}"
+        );
     }
 }
 
@@ -409,16 +467,25 @@ fn train_and_test_keep_their_places_in_tables_and_figures() {
         fs::copy(format!("results/{name}"), folder.0.join(name)).unwrap();
     }
     let other = run("xavier-constant-mse", 1, &[0.9, 0.9]);
-    let run = Run { train_accuracy: 0.5, running_accuracies: vec![0.5; 2], ..run("xavier-constant", 1, &[0.9; 2]) };
+    let run = Run {
+        train_accuracy: 0.5,
+        running_accuracies: vec![0.5; 2],
+        ..run("xavier-constant", 1, &[0.9; 2])
+    };
     add(&folder.0, &[run, other]);
     let _ = tables::report(&folder.0, &experiments::all(), &mut silent()); // too few seeds for the findings
     let page = fs::read_to_string(folder.0.join("README.md")).unwrap();
     assert!(page.contains(" | 0.5000 | 0.9000 | 0.9000 | "), "{page}");
     let svg = fs::read_to_string(folder.0.join("initialisation.svg")).unwrap();
     let [solid, dashed] = [false, true].map(|is_dashed| {
-        let is_line = |line: &&str| line.contains("stroke-linejoin") && line.contains("dasharray") == is_dashed;
+        let is_line = |line: &&str| {
+            line.contains("stroke-linejoin") && line.contains("dasharray") == is_dashed
+        };
         let height = |line: &str| line.split(' ').nth(2)?.split('L').next()?.parse::<f64>().ok();
         svg.lines().rfind(is_line).and_then(height)
     });
-    assert!(solid < dashed && solid.is_some(), "the test, solid, is higher up: {solid:?} {dashed:?}");
+    assert!(
+        solid < dashed && solid.is_some(),
+        "the test, solid, is higher up: {solid:?} {dashed:?}"
+    );
 }

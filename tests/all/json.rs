@@ -1,4 +1,5 @@
-//! Reads the JSON that the program writes: no null, true or false, and no escapes but `\"`, `\\` and `\u`.
+//! Reads the JSON that the program writes: no null, true or false, and no escapes but `\"`, `\\`
+//! and `\u`.
 
 use std::collections::BTreeMap;
 
@@ -39,7 +40,8 @@ fn value<'a>(rest: &mut &'a str) -> Option<Value<'a>> {
         '"' => Value::Text(text(rest)?),
         _ => {
             let (number, after) = rest.split_at(rest.find([',', ']', '}'])?);
-            let sound = number.bytes().all(|byte| b"0123456789-+.eE".contains(&byte)) && number.parse::<f64>().is_ok();
+            let sound = number.bytes().all(|byte| b"0123456789-+.eE".contains(&byte))
+                && number.parse::<f64>().is_ok();
             *rest = after;
             sound.then_some(Value::Number(number))?
         }
@@ -47,7 +49,11 @@ fn value<'a>(rest: &mut &'a str) -> Option<Value<'a>> {
 }
 
 /// What `item` reads, again and again, from an opening bracket on up to the closing one.
-fn list<'a>(rest: &mut &'a str, close: char, mut item: impl FnMut(&mut &'a str) -> Option<()>) -> Option<()> {
+fn list<'a>(
+    rest: &mut &'a str,
+    close: char,
+    mut item: impl FnMut(&mut &'a str) -> Option<()>,
+) -> Option<()> {
     *rest = &rest[1..];
     if let Some(after) = rest.strip_prefix(close) {
         *rest = after;

@@ -27,7 +27,6 @@ mod network {
     mod step;
 }
 mod training {
-    mod held_out;
     mod plain;
     mod schedule;
     mod trainer;

@@ -17,10 +17,10 @@ use mnist_mlp::output::progress::Console;
 use mnist_mlp::output::weights::encode;
 use mnist_mlp::session;
 
-// ---- Tools -------------------------------------------------------------------------------------------------------
+// ---- Tools -------------------------------------------------------------------------------------
 
-/// A folder with a network for images of 1 × 3 pixels that finds the one that is white: the logits are ± 5, so the largest
-/// probability is 1 / (1 + 2·e⁻¹⁰) = 0.9999.
+/// A folder with a network for images of 1 × 3 pixels that finds the one that is white: the logits
+/// are ± 5, so the largest probability is 1 / (1 + 2·e⁻¹⁰) = 0.9999.
 fn place(test: &str) -> Folder {
     let folder = Folder::new(test);
     folder.file("model", &encode(&network(10.0), (1, 3), &[]));
@@ -54,18 +54,28 @@ fn network(size: f32) -> Network {
 
 #[track_caller]
 fn prints(output: Output, expected: &str) {
-    let [stdout, stderr] = [output.stdout, output.stderr].map(|text| String::from_utf8(text).unwrap());
+    let [stdout, stderr] =
+        [output.stdout, output.stderr].map(|text| String::from_utf8(text).unwrap());
     assert_eq!((output.status.code(), &stdout[..], &stderr[..]), (Some(0), expected, ""));
 }
 
-// ---- What it prints ----------------------------------------------------------------------------------------------
+// ---- What it prints ----------------------------------------------------------------------------
 
 #[test]
 fn without_labels_it_prints_each_prediction_with_its_probability() {
     let folder = place("predictions");
-    prints(folder.predict(&["model", "images"]), "0  2  0.9999\n1  0  0.9999\n2  1  0.9999\n3  1  0.9999\n");
+    prints(
+        folder.predict(&["model", "images"]),
+        "0  2  0.9999\n1  0  0.9999\n2  1  0.9999\n3  1  0.9999\n",
+    );
     // Two white pixels are as likely as one another: the first of equals.
-    folder.file("images", &idx_bytes(&[11, 1, 3], &[[255, 0, 0], [255, 255, 0], [0, 0, 255]].concat().repeat(4)[..33]));
+    folder.file(
+        "images",
+        &idx_bytes(
+            &[11, 1, 3],
+            &[[255, 0, 0], [255, 255, 0], [0, 0, 255]].concat().repeat(4)[..33],
+        ),
+    );
     let stdout = String::from_utf8(folder.predict(&["model", "images"]).stdout).unwrap();
     assert!(stdout.ends_with("\n 9  0  0.9999\n10  0  0.5000\n"), "{stdout}");
 }
@@ -95,7 +105,10 @@ fn help_says_what_the_arguments_are() {
         let output = folder.predict(arguments);
         let text = String::from_utf8(output.stdout).unwrap();
         assert_eq!(output.status.code(), Some(0));
-        assert!(text.starts_with("usage: predict MODEL [IMAGES [LABELS]] [--activation NAME]\n"), "{text}");
+        assert!(
+            text.starts_with("usage: predict MODEL [IMAGES [LABELS]] [--activation NAME]\n"),
+            "{text}"
+        );
         assert!(text.contains("confusion") && text.contains("(p − 127.5) / 255"), "{text}");
         assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
     }
@@ -108,7 +121,10 @@ fn a_model_without_metadata_takes_any_images_with_as_many_pixels() {
                      "0.bias":{"dtype":"F32","shape":[3],"data_offsets":[36,48]}}"#;
     let ours = encode(&network(10.0), (1, 3), &[]);
     let numbers = &ours[ours.len() - 48..];
-    folder.file("foreign", &[&(layers.len() as u64).to_le_bytes(), layers.as_bytes(), numbers].concat());
+    folder.file(
+        "foreign",
+        &[&(layers.len() as u64).to_le_bytes(), layers.as_bytes(), numbers].concat(),
+    );
     folder.file("tall", &idx_bytes(&[1, 3, 1], &[0, 255, 0]));
     prints(folder.predict(&["foreign", "tall"]), "0  1  0.9999\n");
     let words = ["tall: found images of 3 × 1 pixels", "1 × 3 pixels, which the network in model"];
@@ -116,7 +132,10 @@ fn a_model_without_metadata_takes_any_images_with_as_many_pixels() {
     folder.file("turned", &encode(&network(10.0), (1, 3), &[("transposed".into(), "true".into())]));
     prints(folder.predict(&["turned", "tall"]), "0  1  0.9999\n");
     folder.file("large", &idx_bytes(&[1, 2, 2], &[0, 255, 0, 0]));
-    folder.refuses(&["foreign", "large"], &["large: found images of 2 × 2 pixels", "expected 3 pixels", "foreign"]);
+    folder.refuses(
+        &["foreign", "large"],
+        &["large: found images of 2 × 2 pixels", "expected 3 pixels", "foreign"],
+    );
 }
 
 /// With the data's folder, the classes' names and the images held out as the model's file has them.
@@ -128,28 +147,37 @@ fn a_model_alone_is_tested_on_the_images_of_its_own_run() {
         let class_names = vec!["zero", "one", "\"2\"", "3", "4", "5", "6", "7", "8", "nine"];
         let (data, output) = (folder.0.join("raw_data"), folder.0.join("run"));
         let config = Config { held_out, class_names, data, output, ..small_config() };
-        session::run(&config, &mut Console::new(Box::new(std::io::sink()), false)).unwrap();
+        session::train_and_save(&config, &mut Console::new(Box::new(std::io::sink()), false))
+            .unwrap();
         let history = fs::read_to_string(folder.0.join("run/history.csv")).unwrap();
-        let accuracy: f64 = history.lines().last().unwrap().split(',').nth(5).unwrap().parse().unwrap();
+        let accuracy: f64 =
+            history.lines().last().unwrap().split(',').nth(5).unwrap().parse().unwrap();
 
         let output = folder.predict(&["run/model.safetensors"]);
         let text = String::from_utf8(output.stdout).unwrap();
         let lines: Vec<&str> = text.lines().collect();
-        assert_eq!(lines[0], format!("run/model.safetensors, trained on {}", config.data.display()));
+        assert_eq!(
+            lines[0],
+            format!("run/model.safetensors, trained on {}", config.data.display())
+        );
         assert_eq!(lines[1], "15-9-7-10, 294 weights and biases, Sigmoid");
         assert!(lines[2].starts_with(&format!("accuracy {accuracy:.4} ± ")), "{text}");
         assert!(lines[2].ends_with(&format!(" of {images})")), "{text}");
         assert!(lines[6].ends_with("  zero") && lines[8].ends_with("  \"2\""), "{text}");
         folder.file("one", &idx_bytes(&[1, 3, 5], &[0; 15]));
         let output = folder.predict(&["run/model.safetensors", "one"]).stdout;
-        let words: Vec<String> = String::from_utf8(output).unwrap().split_whitespace().map(Into::into).collect();
+        let words: Vec<String> =
+            String::from_utf8(output).unwrap().split_whitespace().map(Into::into).collect();
         assert_eq!(words[2], config.class_names[words[1].parse::<usize>().unwrap()]);
     }
     fs::rename(folder.0.join("raw_data"), folder.0.join("elsewhere")).unwrap();
-    folder.refuses(&["run/model.safetensors"], &["run/model.safetensors: found trained on ", "or name the images"]);
+    folder.refuses(
+        &["run/model.safetensors"],
+        &["run/model.safetensors: found trained on ", "or name the images"],
+    );
 }
 
-// ---- What it refuses ---------------------------------------------------------------------------------------------
+// ---- What it refuses ---------------------------------------------------------------------------
 
 #[test]
 fn wrong_arguments_and_files_are_refused() {
@@ -163,13 +191,28 @@ fn wrong_arguments_and_files_are_refused() {
         (&[], &["the arguments: found 0 files;", usage]),
         (&["model", "images", "labels", "more"], &["the arguments: found 4 files;", usage]),
         (&["model"], &["model: found no word of its data", "name the images"]),
-        (&["model", "images", "--activation"], &["the argument after --activation: found \"\"", "Tanh, ReLU"]),
-        (&["--activation", "relu", "model"], &["the argument after --activation: found \"relu\"", "Tanh, ReLU"]),
-        (&["model", "images", "--activation", "ReLU"], &["model: found activation Sigmoid", "expected ReLU"]),
-        (&["model", "digit.PNG"], &["digit.PNG: found a picture", "drop it, on the page report.html"]),
+        (
+            &["model", "images", "--activation"],
+            &["the argument after --activation: found \"\"", "Tanh, ReLU"],
+        ),
+        (
+            &["--activation", "relu", "model"],
+            &["the argument after --activation: found \"relu\"", "Tanh, ReLU"],
+        ),
+        (
+            &["model", "images", "--activation", "ReLU"],
+            &["model: found activation Sigmoid", "expected ReLU"],
+        ),
+        (
+            &["model", "digit.PNG"],
+            &["digit.PNG: found a picture", "drop it, on the page report.html"],
+        ),
         (&["missing", "images"], &["missing: no such file or directory", "check the path"]),
         (&["model", "missing"], &["missing: no such file or directory", "check the path"]),
-        (&["model", "images", "missing"], &["missing: no such file or directory", "check the path"]),
+        (
+            &["model", "images", "missing"],
+            &["missing: no such file or directory", "check the path"],
+        ),
         (&[".", "images"], &[".: found a folder"]),
         (&["images", "model"], &["images: found a header length of"]),
         (&["model", "labels"], &["labels: found an IDX file of labels", "swapped"]),
@@ -190,7 +233,10 @@ fn wrong_arguments_and_files_are_refused() {
 fn weights_that_overflow_are_refused() {
     let folder = place("overflow");
     folder.file("model", &encode(&network(f32::MAX), (1, 3), &[]));
-    prints(folder.predict(&["model", "images"]), "0  2  1.0000\n1  0  1.0000\n2  1  1.0000\n3  1  1.0000\n");
+    prints(
+        folder.predict(&["model", "images"]),
+        "0  2  1.0000\n1  0  1.0000\n2  1  1.0000\n3  1  1.0000\n",
+    );
     let mut network = network(0.0);
     network.layers[0].weight.iter_mut().for_each(|weight| *weight = f32::MAX);
     folder.file("model", &encode(&network, (1, 3), &[]));
@@ -204,7 +250,10 @@ fn more_probabilities_than_fit_into_memory_are_refused() {
     let classes = Network { layers: vec![Linear::zeros(1, 256)], ..network(1.0) };
     folder.file("model", &encode(&classes, (1, 1), &[]));
     folder.file("images", &idx_bytes(&[(1 << 19) + 1, 1, 1], &[0; (1 << 19) + 1]));
-    folder.refuses(&["model", "images"], &["images: found images with 134217984 probabilities", "split the file"]);
+    folder.refuses(
+        &["model", "images"],
+        &["images: found images with 134217984 probabilities", "split the file"],
+    );
 }
 
 #[cfg(unix)]
@@ -213,7 +262,10 @@ fn arguments_that_are_not_utf_8_are_names_of_files() {
     use std::os::unix::ffi::OsStrExt;
     let folder = place("utf8");
     let name = OsStr::from_bytes(b"m\xff");
-    assert_refused(command(&folder.0, &[name, OsStr::new("images")]).output().unwrap(), &["check the path"]);
+    assert_refused(
+        command(&folder.0, &[name, OsStr::new("images")]).output().unwrap(),
+        &["check the path"],
+    );
     fs::rename(folder.0.join("model"), folder.0.join(name)).unwrap();
     assert!(command(&folder.0, &[name, OsStr::new("images")]).output().unwrap().status.success());
 }
@@ -247,7 +299,7 @@ fn a_hostile_file_costs_no_memory() {
     }
 }
 
-// ---- How it ends where nobody listens ----------------------------------------------------------------------------
+// ---- How it ends where nobody listens ----------------------------------------------------------
 
 #[test]
 fn a_closed_pipe_ends_it_quietly() {

@@ -1,8 +1,9 @@
 //! A decoder for DEFLATE (RFC 1951), the compression in gzip files.
 //!
-//! DEFLATE combines two methods. A *match* says "copy `length` bytes from `distance` bytes back" in place of the bytes
-//! themselves. *Huffman codes* give frequent symbols few bits and rare ones many. Data comes in blocks, each with two
-//! codes of its own: one for literal bytes, match lengths and the end of the block, the other for distances.
+//! DEFLATE combines two methods. A *match* says "copy `length` bytes from `distance` bytes back" in
+//! place of the bytes themselves. *Huffman codes* give frequent symbols few bits and rare ones
+//! many. Data comes in blocks, each with two codes of its own: one for literal bytes, match lengths
+//! and the end of the block, the other for distances.
 
 /// An error completes the sentence "a gzip file that …".
 pub type Result<T> = std::result::Result<T, &'static str>;
@@ -16,9 +17,11 @@ pub fn ensure(condition: bool, error: &'static str) -> Result<()> {
     if condition { Ok(()) } else { Err(error) }
 }
 
-/// Appends the data that `input` begins with to `output`, and returns how many bytes of `input` it takes.
+/// Appends the data that `input` begins with to `output`, and returns how many bytes of `input` it
+/// takes.
 ///
-/// Stops early once `output` holds `enough` bytes, with at most 65,535 more (the longest stored block).
+/// Stops early once `output` holds `enough` bytes, with at most 65,535 more (the longest stored
+/// block).
 pub fn inflate(input: &[u8], output: &mut Vec<u8>, enough: usize) -> Result<usize> {
     let start = output.len();
     let mut bits = Bits { input, next: 0, buffer: 0, count: 0 };
@@ -38,11 +41,16 @@ pub fn inflate(input: &[u8], output: &mut Vec<u8>, enough: usize) -> Result<usiz
     }
 }
 
-/// A block that is not compressed: its length, the length's complement, the bytes (RFC 1951 §3.2.4).
+/// A block that is not compressed: its length, the length's complement, the bytes (RFC 1951
+/// §3.2.4).
 fn stored_block(bits: &mut Bits, output: &mut Vec<u8>) -> Result<()> {
     bits.align();
-    let (length, complement) = (bits.take(16)?, bits.take(16)?);
-    ensure(length == !complement & 0xffff, "has a stored block whose length does not match its complement")?;
+    let length = bits.take(16)?;
+    let complement = bits.take(16)?;
+    ensure(
+        length == !complement & 0xffff,
+        "has a stored block whose length does not match its complement",
+    )?;
     bits.align();
     let bytes = bits.input[bits.next..].get(..length as usize).ok_or(CUT_SHORT)?;
     output.extend_from_slice(bytes);
@@ -52,8 +60,8 @@ fn stored_block(bits: &mut Bits, output: &mut Vec<u8>) -> Result<()> {
 
 const END_OF_BLOCK: u16 = 256;
 
-/// A compressed block: literals and matches up to the end-of-block symbol (RFC 1951 §3.2.3). Matches reach no further
-/// back than `start`.
+/// A compressed block: literals and matches up to the end-of-block symbol (RFC 1951 §3.2.3).
+/// Matches reach no further back than `start`.
 fn compressed_block(
     (literals, distances): &(Code, Code),
     bits: &mut Bits,
@@ -62,7 +70,8 @@ fn compressed_block(
     enough: usize,
 ) -> Result<()> {
     while output.len() < enough {
-        // A match takes at most 15 bits of code and 5 extra bits for its length, 15 and 13 for its distance.
+        // A match takes at most 15 bits of code and 5 extra bits for its length, 15 and 13 for its
+        // distance.
         bits.refill(48);
         let symbol = bits.symbol(literals)?;
         if symbol < END_OF_BLOCK {
@@ -82,9 +91,11 @@ fn compressed_block(
             _ => return Err("uses a reserved distance symbol"),
         };
         ensure(distance <= output.len() - start, "copies from before its own start")?;
-        // A match may overlap what it writes: length 6 and distance 2 after "ab" give "abababab". Copying all that is
-        // there from `from` on, as often as needed, doubles the piece each time.
-        let (from, end) = (output.len() - distance, output.len() + length);
+        // A match may overlap what it writes: length 6 and distance 2 after "ab" give "abababab".
+        // Copying all that is there from `from` on, as often as needed, doubles the piece each
+        // time.
+        let from = output.len() - distance;
+        let end = output.len() + length;
         while output.len() < end {
             let piece = (end - output.len()).min(output.len() - from);
             output.extend_from_within(from..from + piece);
@@ -101,7 +112,8 @@ fn fixed_codes() -> Result<(Code, Code)> {
     Ok((code(&lengths, false)?, code(&[5; 32], false)?))
 }
 
-/// The codes that a block of type 2 begins with: the code lengths of both, run-length coded in a third (RFC 1951 §3.2.7).
+/// The codes that a block of type 2 begins with: the code lengths of both, run-length coded in a
+/// third (RFC 1951 §3.2.7).
 fn dynamic_codes(bits: &mut Bits) -> Result<(Code, Code)> {
     const ORDER: [usize; 19] = [16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15];
     let literals = bits.take(5)? as usize + 257;
@@ -118,7 +130,10 @@ fn dynamic_codes(bits: &mut Bits) -> Result<(Code, Code)> {
     while lengths.len() < literals + distances {
         bits.refill(15);
         let (length, times) = match bits.symbol(&length_code)? {
-            16 => (*lengths.last().ok_or("repeats a code length before the first")?, 3 + bits.take(2)?),
+            16 => (
+                *lengths.last().ok_or("repeats a code length before the first")?,
+                3 + bits.take(2)?,
+            ),
             17 => (0, 3 + bits.take(3)?),
             18 => (0, 11 + bits.take(7)?),
             length => (length as u8, 1),
@@ -133,17 +148,18 @@ fn dynamic_codes(bits: &mut Bits) -> Result<(Code, Code)> {
 
 /// A Huffman code as a table that gives the next symbol in one look-up.
 ///
-/// No code word is the beginning of another, so the next bits of the input, as many as the longest word has, settle which
-/// word comes first. The table has an entry, `symbol << 4 | length of the word`, for each possibility of these bits: with
-/// the words 0, 10 and 11, those for `00` and `01` are the first symbol's, `10` the second's, `11` the third's. Where no
-/// word begins so, the entry is 0.
+/// No code word is the beginning of another, so the next bits of the input, as many as the longest
+/// word has, settle which word comes first. The table has an entry, `symbol << 4 | length of the
+/// word`, for each possibility of these bits: with the words 0, 10 and 11, those for `00` and `01`
+/// are the first symbol's, `10` the second's, `11` the third's. Where no word begins so, the entry
+/// is 0.
 type Code = Vec<u16>;
 
 /// The code whose symbol `s` has a word of `lengths[s]` bits, at most 15, or none where that is 0.
 ///
-/// Words are consecutive, shorter ones before longer ones and those of one length in the order of their symbols
-/// (RFC 1951 §3.2.2): the lengths alone settle the code. The words must use up the table; only a distance code may have a
-/// single word of one bit, or none at all (§3.2.7).
+/// Words are consecutive, shorter ones before longer ones and those of one length in the order of
+/// their symbols (RFC 1951 §3.2.2): the lengths alone settle the code. The words must use up the
+/// table; only a distance code may have a single word of one bit, or none at all (§3.2.7).
 fn code(lengths: &[u8], is_distances: bool) -> Result<Code> {
     let longest = lengths.iter().copied().max().unwrap_or(0);
     let mut table = vec![0; 1 << longest];
@@ -151,9 +167,13 @@ fn code(lengths: &[u8], is_distances: bool) -> Result<Code> {
     for length in 1..=longest {
         for (symbol, _) in (0..).zip(lengths).filter(|&(_, &other)| other == length) {
             ensure(used < table.len(), "has an over-full Huffman code")?;
-            // Words come most significant bit first, all else (and so the table's index) least significant first.
+            // Words come most significant bit first, all else (and so the table's index) least
+            // significant first.
             let word = usize::from((used as u16).reverse_bits() >> (16 - longest));
-            table[word..].iter_mut().step_by(1 << length).for_each(|entry| *entry = symbol << 4 | u16::from(length));
+            table[word..]
+                .iter_mut()
+                .step_by(1 << length)
+                .for_each(|entry| *entry = symbol << 4 | u16::from(length));
             used += 1 << (longest - length);
         }
     }
@@ -209,10 +229,11 @@ impl Bits<'_> {
         Ok(entry >> 4)
     }
 
-    /// The match length or distance, counted from 0, that `symbol` and the extra bits after it stand for.
+    /// The match length or distance, counted from 0, that `symbol` and the extra bits after it
+    /// stand for.
     ///
-    /// `2 · STEPS` symbols stand for one value each, the next `STEPS` for two each, then four, and so on
-    /// (RFC 1951 §3.2.5): a small floating-point number, whose exponent tells the extra bits.
+    /// `2 · STEPS` symbols stand for one value each, the next `STEPS` for two each, then four, and
+    /// so on (RFC 1951 §3.2.5): a small floating-point number, whose exponent tells the extra bits.
     #[inline(always)]
     fn number<const STEPS: u16>(&mut self, symbol: u16) -> Result<usize> {
         let extra = u32::from(symbol / STEPS).saturating_sub(1);

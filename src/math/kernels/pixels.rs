@@ -1,17 +1,18 @@
-//! The products of the first layer, whose input is a batch of images: some 80 % of an image's pixels are
-//! background, 0, and are skipped.
+//! The products of the first layer, whose input is a batch of images: some 80 % of an image's
+//! pixels are background, 0, and are skipped. In `tiny.rs` they are `product` too.
 //!
 //! [`Batch`] has a bit for each pixel that is not 0. Forward, for each image and each of its bits,
-//! `z += p·W[pixel]`, with a strip of z in registers; 64 pixels at a time, so that their rows of W stay in
-//! L1 for all images. Backward, for each pixel and each image in which it is not 0,
-//! `W[pixel] += p·D[image]`, with a strip of two rows of W in registers, whose pixels are neighbours and so
-//! mostly not 0 in the same images.
+//! `z += p·W[pixel]`, with a strip of z in registers; 64 pixels at a time, so that their rows of W
+//! stay in L1 for all images. Backward, for each pixel and each image in which it is not 0,
+//! `W[pixel] += p·D[image]`, with a strip of two rows of W in registers, whose pixels are
+//! neighbours and so mostly not 0 in the same images.
 //!
-//! A skipped step would have added `p·w = 0`, which changes nothing but −0.0 to 0.0, unless w is infinite or
-//! NaN, and then training fails. So the bits are those of [`Product`](super::product::Product).
+//! A skipped step would have added `p·w = 0`, which changes nothing but −0.0 to 0.0, unless w is
+//! infinite or NaN, and then training fails. So the bits are those of
+//! [`Product`](super::product::Product).
 
 use super::product::vectors;
-use super::{Cpu, Shared, Vector, prefetch};
+use super::{Cpu, Shared, Vector};
 use crate::data::batch::Batch;
 use crate::for_each_instruction_set;
 use crate::math::matrix::Matrix;
@@ -19,18 +20,20 @@ use crate::math::matrix::Matrix;
 /// The vectors of a strip, forward: as many accumulators as a processor needs to be busy.
 const STRIP: usize = 8;
 
-/// `Z ← row + P·W`, with the pixels `P: batch × k` and `W: k × n`, `row: 1 × n`; Z is `batch × n`.
+/// `Z ← bias + P·W`, pixels `P: batch × k`, `W: k × n`, `bias: 1 × n`; Z is `batch × n`.
 ///
 /// # Panics
 /// If the shapes do not fit.
-pub fn multiply_pixels(cpu: Cpu, batch: &Batch, w: &Matrix, row: &Matrix, z: &mut Matrix) {
+pub fn multiply_pixels(cpu: Cpu, batch: &Batch, w: &Matrix, bias: &Matrix, z: &mut Matrix) {
     let Batch { pixels: p, by_image: bits, .. } = batch;
-    let (m, n) = (p.rows(), w.columns());
+    let m = p.rows();
+    let n = w.columns();
     assert!(p.columns() == w.rows() && (z.rows(), z.columns()) == (m, n), "the shapes do not fit");
-    assert!((row.rows(), row.columns()) == (1, n), "the row does not fit");
+    assert!((bias.rows(), bias.columns()) == (1, n), "the bias does not fit");
     let cpu = cpu.for_work(m * n * w.rows() / 2); // a quarter of the steps
     let columns = cpu.chunk_len(n, 64);
-    let (z_row, z) = (z.stride(), Shared(z.padded_mut().as_mut_ptr()));
+    let z_row = z.stride();
+    let z = Shared(z.padded_mut().as_mut_ptr());
     cpu.each((0..n).step_by(columns), |j| {
         let from = Forward {
             p: p.padded().as_ptr(),
@@ -39,7 +42,7 @@ pub fn multiply_pixels(cpu: Cpu, batch: &Batch, w: &Matrix, row: &Matrix, z: &mu
             words: w.rows().div_ceil(64),
             w: w.padded()[j..].as_ptr(),
             w_row: w.stride(),
-            row: row.padded()[j..].as_ptr(),
+            bias: bias.padded()[j..].as_ptr(),
         };
         multiply(cpu, &from, columns.min(n - j), z.at(j), z_row);
     });
@@ -53,7 +56,7 @@ struct Forward<'a> {
     words: usize,
     w: *const f32,
     w_row: usize,
-    row: *const f32,
+    bias: *const f32,
 }
 
 for_each_instruction_set! {
@@ -61,8 +64,8 @@ for_each_instruction_set! {
         let columns = columns.next_multiple_of(V::LANES);
         let mut j = 0;
         while j < columns {
-            // SAFETY: `multiply_pixels` has compared the shapes; these columns are whole vectors of the
-            // padded rows; and the processor has these instructions.
+            // SAFETY: `multiply_pixels` has compared the shapes; these columns are whole vectors of
+            // the padded rows; and the processor has these instructions.
             unsafe {
                 match (columns - j) / V::LANES {
                     STRIP.. => j += strip::<V, STRIP>(from, j, z, z_row),
@@ -75,10 +78,15 @@ for_each_instruction_set! {
     }
 }
 
-/// The columns from `j` on, as many as so many vectors have; returns how many they are.
+/// The columns of `VECTORS` vectors from `j` on; returns how many columns they are.
 #[inline(always)]
-unsafe fn strip<V: Vector, const VECTORS: usize>(from: &Forward, j: usize, z: *mut f32, z_row: usize) -> usize {
-    let &Forward { p, p_row, bits, words, w, w_row, row } = from;
+unsafe fn strip<V: Vector, const VECTORS: usize>(
+    from: &Forward,
+    j: usize,
+    z: *mut f32,
+    z_row: usize,
+) -> usize {
+    let &Forward { p, p_row, bits, words, w, w_row, bias } = from;
     for word in 0..words {
         for (r, bits) in bits.chunks_exact(words).enumerate() {
             let mut left = bits[word];
@@ -88,12 +96,14 @@ unsafe fn strip<V: Vector, const VECTORS: usize>(from: &Forward, j: usize, z: *m
             // SAFETY: the caller's word; a bit is set only where there is a pixel.
             unsafe {
                 let z = z.add(r * z_row + j);
-                let mut acc = vectors::<V, VECTORS>(if word == 0 { row.add(j) } else { z });
-                let (p, w) = (p.add(r * p_row + 64 * word), w.add(64 * word * w_row + j));
+                let mut acc = vectors::<V, VECTORS>(if word == 0 { bias.add(j) } else { z });
+                let p = p.add(r * p_row + 64 * word);
+                let w = w.add(64 * word * w_row + j);
                 while left != 0 {
                     let k = left.trailing_zeros() as usize;
                     left &= left - 1;
-                    let (p, w) = (*p.add(k), w.add(k * w_row));
+                    let p = *p.add(k);
+                    let w = w.add(k * w_row);
                     for (v, acc) in acc.iter_mut().enumerate() {
                         *acc = V::mul_add(p, V::load(w.add(v * V::LANES)), *acc);
                     }
@@ -107,20 +117,31 @@ unsafe fn strip<V: Vector, const VECTORS: usize>(from: &Forward, j: usize, z: *m
     VECTORS * V::LANES
 }
 
-/// `W ← β·W + (row + Pᵀ·D)`, with the pixels `P: batch × k`, `D: batch × n`, `row: 1 × n`; W is `k × n`.
+/// `W ← β·W + (start + Pᵀ·D)`, pixels `P: batch × k`, `D: batch × n`, `start: 1 × n`; W is `k
+/// × n`.
 ///
 /// # Panics
 /// If the shapes do not fit.
-pub fn add_pixel_gradient(cpu: Cpu, batch: &Batch, d: &Matrix, beta: f32, row: &Matrix, w: &mut Matrix) {
+pub fn add_pixel_gradient(
+    cpu: Cpu,
+    batch: &Batch,
+    d: &Matrix,
+    beta: f32,
+    start: &Matrix,
+    w: &mut Matrix,
+) {
     let Batch { pixels: p, by_pixel: bits, .. } = batch;
-    let (k, n) = (p.columns(), d.columns());
+    let k = p.columns();
+    let n = d.columns();
     assert!(p.rows() == d.rows() && (w.rows(), w.columns()) == (k, n), "the shapes do not fit");
-    assert!((row.rows(), row.columns()) == (1, n), "the row does not fit");
+    assert!((start.rows(), start.columns()) == (1, n), "the start does not fit");
     let cpu = cpu.for_work(p.rows() * n * k / 2);
     let rows = cpu.chunk_len(k, 16);
-    let from = Backward { p, bits, words: p.rows().div_ceil(64), d, row, beta };
+    let from = Backward { p, bits, words: p.rows().div_ceil(64), d, start, beta };
     let w_row = w.stride();
-    cpu.each(w.padded_mut().chunks_mut(rows * w_row).enumerate(), |(i, w)| add(cpu, &from, i * rows, w));
+    cpu.each(w.padded_mut().chunks_mut(rows * w_row).enumerate(), |(i, w)| {
+        add(cpu, &from, i * rows, w)
+    });
 }
 
 /// What rows of a gradient are computed from. `bits` has `words` for each pixel.
@@ -129,21 +150,24 @@ struct Backward<'a> {
     bits: &'a [u64],
     words: usize,
     d: &'a Matrix,
-    row: &'a Matrix,
+    start: &'a Matrix,
     beta: f32,
 }
 
 for_each_instruction_set! {
     fn add(from: &Backward, first: usize, w: &mut [f32]) {
-        let (columns, w_row) = (from.d.columns().next_multiple_of(V::LANES), from.d.stride());
+        let columns = from.d.columns().next_multiple_of(V::LANES);
+        let w_row = from.d.stride();
         let pixels = w.len() / w_row;
         let mut j = 0;
         while j < columns {
             let vectors = (columns - j) / V::LANES;
             for i in (0..pixels).step_by(2) {
-                let (pixel, w) = (first + i, &mut w[i * w_row + j..]);
-                // SAFETY: `add_pixel_gradient` has compared the shapes, so that `w` has rows as long as D's;
-                // these columns are whole vectors of them; and the processor has these instructions.
+                let pixel = first + i;
+                let w = &mut w[i * w_row + j..];
+                // SAFETY: `add_pixel_gradient` has compared the shapes, so that `w` has rows as
+                // long as D's; these columns are whole vectors of them; and the processor has these
+                // instructions.
                 unsafe {
                     match (vectors, i + 1 < pixels) {
                         (4.., true) => rows::<V, 2, 4>(from, pixel, j, w),
@@ -160,7 +184,7 @@ for_each_instruction_set! {
     }
 }
 
-/// The rows of W of `ROWS` pixels, so many vectors from column `j` on, where `w` begins.
+/// The rows of W of `ROWS` pixels, `VECTORS` vectors from column `j` on, where `w` begins.
 #[inline(always)]
 unsafe fn rows<V: Vector, const ROWS: usize, const VECTORS: usize>(
     from: &Backward,
@@ -168,19 +192,17 @@ unsafe fn rows<V: Vector, const ROWS: usize, const VECTORS: usize>(
     j: usize,
     w: &mut [f32],
 ) {
-    let &Backward { p, bits, words, d, row, beta } = from;
-    let (p_row, d_row) = (p.stride(), d.stride());
+    let &Backward { p, bits, words, d, start, beta } = from;
+    let p_row = p.stride();
+    let d_row = d.stride();
     let bits = &bits[pixel * words..][..ROWS * words];
     let w = w.as_mut_ptr();
-    // SAFETY: the caller's word; a bit is set only where there is an image.
+    // SAFETY: the caller's word; a bit is set only where there is an image, so that nothing is read
+    // of an empty batch.
     unsafe {
-        for r in 0..ROWS {
-            // Those of the next pixels, while this goes on.
-            prefetch(w.wrapping_add((ROWS + r) * d_row));
-            prefetch(w.wrapping_add((ROWS + r) * d_row + 16));
-        }
-        let mut acc = [vectors::<V, VECTORS>(row.padded().as_ptr().add(j)); ROWS];
-        let (mut p, mut d) = (p.padded().as_ptr().add(pixel), d.padded().as_ptr().add(j));
+        let mut acc = [vectors::<V, VECTORS>(start.padded().as_ptr().add(j)); ROWS];
+        let mut p = p.padded().as_ptr().wrapping_add(pixel);
+        let mut d = d.padded().as_ptr().wrapping_add(j);
         for word in 0..words {
             let mut left = 0;
             for r in 0..ROWS {
@@ -189,7 +211,8 @@ unsafe fn rows<V: Vector, const ROWS: usize, const VECTORS: usize>(
             while left != 0 {
                 let image = left.trailing_zeros() as usize;
                 left &= left - 1;
-                let (p, d) = (p.add(image * p_row), d.add(image * d_row));
+                let p = p.add(image * p_row);
+                let d = d.add(image * d_row);
                 for v in 0..VECTORS {
                     let d = V::load(d.add(v * V::LANES));
                     for (r, acc) in acc.iter_mut().enumerate() {

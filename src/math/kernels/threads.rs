@@ -1,4 +1,5 @@
-//! Threads that help with work in many parts, as often as there is some: products, evaluation, experiments.
+//! Threads that help with work in many parts, as often as there is some: products, evaluation,
+//! experiments.
 
 use std::hint::spin_loop;
 use std::mem::{forget, replace, transmute};
@@ -10,8 +11,8 @@ use std::time::{Duration, Instant};
 
 use super::Cpu;
 
-/// How long a thread looks for more work before it gives its core up: longer than what lies between two
-/// products of a training step, and nothing to whoever else wants the core.
+/// How long a thread looks for more work before it gives its core up: longer than what lies between
+/// two products of a training step, and nothing to whoever else wants the core.
 const PATIENCE: Duration = Duration::from_micros(200);
 
 /// A helper for each core but one.
@@ -49,10 +50,15 @@ impl Pool {
         *POOL
     }
 
-    /// Does `work` on each of `items`, on this thread and on up to `threads - 1` helpers. A thread takes an
-    /// item when it is free, so one that does not get its core holds up no more than the item that it has.
-    /// Where the helpers have a task already, this thread works alone.
-    pub(super) fn each<T>(&self, threads: usize, items: impl Iterator<Item = T> + Send, work: impl Fn(T) + Sync) {
+    /// Does `work` on each of `items`, on this thread and on up to `threads - 1` helpers. A thread
+    /// takes an item when it is free, so one that does not get its core holds up no more than the
+    /// item that it has. Where the helpers have a task already, this thread works alone.
+    pub(super) fn each<T>(
+        &self,
+        threads: usize,
+        items: impl Iterator<Item = T> + Send,
+        work: impl Fn(T) + Sync,
+    ) {
         let items = Mutex::new(items);
         let next = || items.lock().unwrap_or_else(PoisonError::into_inner).next();
         let work = || {
@@ -65,9 +71,10 @@ impl Pool {
             drop(task);
             return work();
         }
-        // SAFETY: only the lifetime changes. Helpers join while the task is open; `Close` closes it and waits
-        // until none is busy before this function returns or unwinds.
-        task.work = Some(unsafe { transmute::<&(dyn Fn() + Sync), &'static (dyn Fn() + Sync)>(&work) });
+        // SAFETY: only the lifetime changes. Helpers join while the task is open; `Close` closes it
+        // and waits until none is busy before this function returns or unwinds.
+        task.work =
+            Some(unsafe { transmute::<&(dyn Fn() + Sync), &'static (dyn Fn() + Sync)>(&work) });
         task.room = threads - 1;
         self.tasks.fetch_add(1, Ordering::Release);
         drop(task);
@@ -78,7 +85,8 @@ impl Pool {
 
     /// What a helper does, for as long as the program runs.
     fn help(&self) {
-        let (mut seen, mut worked) = (0, false);
+        let mut seen = 0;
+        let mut worked = false;
         loop {
             let start = Instant::now();
             let is_posted = || self.tasks.load(Ordering::Acquire) != seen;
@@ -121,7 +129,8 @@ impl Drop for Close<'_> {
     }
 }
 
-/// What a helper was doing is half done, and others wait for it: a panic of a helper ends the program.
+/// What a helper was doing is half done, and others wait for it: a panic of a helper ends the
+/// program.
 struct AbortOnPanic;
 
 impl Drop for AbortOnPanic {
@@ -130,10 +139,10 @@ impl Drop for AbortOnPanic {
     }
 }
 
-/// Whether all threads are worth using, iteration by iteration of a training run: two cores may be two
-/// hyperthreads of one, and another program may want a core, and then all threads wait for the one that
-/// shares it. So now and then, and when all threads have become slow, a few iterations run on all threads
-/// and on one in turn, and what is faster is kept to.
+/// Whether all threads are worth using, iteration by iteration of a training run: two cores may be
+/// two hyperthreads of one, and another program may want a core, and then all threads wait for the
+/// one that shares it. So now and then, and when all threads have become slow, a few iterations run
+/// on all threads and on one in turn, and what is faster is kept to.
 #[derive(Clone, Debug)]
 pub struct Sharing {
     /// When the iteration before began.
@@ -155,7 +164,8 @@ pub struct Sharing {
 impl Default for Sharing {
     fn default() -> Self {
         // The first few iterations, on all threads, are in no trial: they find cold caches.
-        let (done, faster) = (Sharing::PERIOD - Sharing::TRIAL, Sharing::TRIAL);
+        let done = Sharing::PERIOD - Sharing::TRIAL;
+        let faster = Sharing::TRIAL;
         Sharing { begun: None, all: true, seconds: 0.0, done, faster, single: 0.0, slower: 0 }
     }
 }
@@ -163,7 +173,8 @@ impl Default for Sharing {
 impl Sharing {
     /// Pairs of iterations in a trial: more than a short disturbance can turn.
     const TRIAL: usize = 8;
-    /// Iterations from one trial to the next, unless twice as many as a trial has pairs are slow before.
+    /// Iterations from one trial to the next; fewer, once more than twice [`Sharing::TRIAL`] of
+    /// them were slower than on one thread.
     const PERIOD: usize = 64 * Sharing::TRIAL;
 
     /// The `cpu` for an iteration that begins now: on all its threads, or on one.
@@ -176,7 +187,8 @@ impl Sharing {
             self.ended(now.duration_since(begun).as_secs_f64());
         }
         let is_trial = self.done < 2 * Sharing::TRIAL;
-        self.all = if is_trial { self.done.is_multiple_of(2) } else { self.faster > Sharing::TRIAL / 2 };
+        self.all =
+            if is_trial { self.done.is_multiple_of(2) } else { self.faster > Sharing::TRIAL / 2 };
         if self.all { cpu } else { cpu.on_threads(1) }
     }
 

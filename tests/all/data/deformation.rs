@@ -1,4 +1,5 @@
-//! Deformed images: that each strength does what its name says, to the amount it says, and nothing else.
+//! Deformed images: that each strength does what its name says, to the amount it says, and nothing
+//! else.
 
 use std::thread;
 
@@ -7,16 +8,28 @@ use mnist_mlp::data::deformation::{Deformation, Deformer};
 use mnist_mlp::math::kernels::Cpu;
 use mnist_mlp::math::rng::{Rng, Stream};
 
-const NONE: Deformation =
-    Deformation { rotation: 0.0, scale: 0.0, shear: 0.0, shift: 0.0, elastic: 0.0, smoothness: 4.0 };
-const STRONG: Deformation =
-    Deformation { rotation: 30.0, scale: 0.3, shear: 0.3, shift: 3.0, elastic: 2.0, smoothness: 3.0 };
+const NONE: Deformation = Deformation {
+    rotation: 0.0,
+    scale: 0.0,
+    shear: 0.0,
+    shift: 0.0,
+    elastic: 0.0,
+    smoothness: 4.0,
+};
+const STRONG: Deformation = Deformation {
+    rotation: 30.0,
+    scale: 0.3,
+    shear: 0.3,
+    shift: 3.0,
+    elastic: 2.0,
+    smoothness: 3.0,
+};
 
 fn deformer(deformation: Deformation, rows: usize, columns: usize) -> Deformer {
     Deformer::new(deformation, 1, Cpu::best(), rows, columns).unwrap()
 }
 
-// ---- Images ------------------------------------------------------------------------------------------------------
+// ---- Images ------------------------------------------------------------------------------------
 
 const SIZES: [(usize, usize); 6] = [(28, 28), (1, 1), (1, 50), (17, 5), (16, 32), (40, 33)];
 
@@ -48,7 +61,8 @@ fn every_pixel_is_the_one_at_its_source() {
     for (rows, columns) in SIZES {
         for deformation in [STRONG, Deformation { shift: 100.0, ..STRONG }] {
             let images = pictures(50, rows, columns, 1).images;
-            let (mut deformer, mut deformed) = (deformer(deformation, rows, columns), vec![0; rows * columns]);
+            let (mut deformer, mut deformed) =
+                (deformer(deformation, rows, columns), vec![0; rows * columns]);
             for number in 0..50 {
                 let image = images.image(number);
                 deformer.deform(0, number, image, &mut deformed);
@@ -67,7 +81,14 @@ fn every_pixel_is_the_one_at_its_source() {
 /// Ink runs over no edge, and what one digit gains by its size another loses.
 #[test]
 fn the_ink_of_digits_stays() {
-    let usual = Deformation { rotation: 15.0, scale: 0.1, shear: 0.1, shift: 1.0, elastic: 1.0, smoothness: 4.0 };
+    let usual = Deformation {
+        rotation: 15.0,
+        scale: 0.1,
+        shear: 0.1,
+        shift: 1.0,
+        elastic: 1.0,
+        smoothness: 4.0,
+    };
     let (mut deformer, mut deformed) = (deformer(usual, 28, 28), [0; 784]);
     let ink = |image: &[u8]| image.iter().map(|&pixel| f64::from(pixel)).sum::<f64>();
     let (mut before, mut after) = (0.0, 0.0);
@@ -132,18 +153,23 @@ fn bits_depend_on_seed_epoch_and_number_alone() {
     }
 }
 
-// ---- Where the pixels come from ----------------------------------------------------------------------------------
+// ---- Where the pixels come from ----------------------------------------------------------------
 
-/// The matrix that takes a pixel's place relative to the centre to its source, and how far the centre's source is from
-/// the centre. Checks that this holds for all sources.
+/// The matrix that takes a pixel's place relative to the centre to its source, and how far the
+/// centre's source is from the centre. Checks that this holds for all sources.
 fn affine(sources: &[[f64; 2]], rows: usize, columns: usize) -> [f64; 6] {
-    let step = |axis: usize, to: usize, steps: usize| (sources[to][axis] - sources[0][axis]) / steps as f64;
+    let step = |axis: usize, to: usize, steps: usize| {
+        (sources[to][axis] - sources[0][axis]) / steps as f64
+    };
     let [yy, xy] = [0, 1].map(|axis| step(axis, (rows - 1) * columns, rows - 1));
     let [yx, xx] = [0, 1].map(|axis| step(axis, columns - 1, columns - 1));
     let at = |y: f64, x: f64| [sources[0][0] + yy * y + yx * x, sources[0][1] + xy * y + xx * x];
     for (i, source) in sources.iter().enumerate() {
         let expected = at((i / columns) as f64, (i % columns) as f64);
-        assert!((0..2).all(|axis| (source[axis] - expected[axis]).abs() < 1e-4), "{source:?}, expected {expected:?}");
+        assert!(
+            (0..2).all(|axis| (source[axis] - expected[axis]).abs() < 1e-4),
+            "{source:?}, expected {expected:?}"
+        );
     }
     let centre = [rows, columns].map(|size| (size - 1) as f64 / 2.0);
     let [y, x] = at(centre[0], centre[1]);
@@ -162,8 +188,12 @@ const PARTS: [Part; 4] = [
     ("scale", Deformation { scale: 0.5, ..NONE }, 0.5, |m| {
         (vec![1.0 / m[0] - 1.0, 1.0 / m[3] - 1.0], [m[0], 0.0, 0.0, m[3], 0.0, 0.0])
     }),
-    ("shear", Deformation { shear: 0.2, ..NONE }, 0.2, |m| (vec![m[2]], [1.0, 0.0, m[2], 1.0, 0.0, 0.0])),
-    ("shift", Deformation { shift: 3.0, ..NONE }, 3.0, |m| (vec![m[4], m[5]], [1.0, 0.0, 0.0, 1.0, m[4], m[5]])),
+    ("shear", Deformation { shear: 0.2, ..NONE }, 0.2, |m| {
+        (vec![m[2]], [1.0, 0.0, m[2], 1.0, 0.0, 0.0])
+    }),
+    ("shift", Deformation { shift: 3.0, ..NONE }, 3.0, |m| {
+        (vec![m[4], m[5]], [1.0, 0.0, 0.0, 1.0, m[4], m[5]])
+    }),
 ];
 
 #[test]
@@ -173,10 +203,14 @@ fn each_affine_part_does_what_its_name_says_and_no_more() {
         let mut deformer = deformer(deformation, rows, columns);
         let mut drawn = Vec::new();
         for number in 0..2000 {
-            let sources: Vec<_> = deformer.sources(0, number).map(|source| source.map(f64::from)).collect();
+            let sources: Vec<_> =
+                deformer.sources(0, number).map(|source| source.map(f64::from)).collect();
             let found = affine(&sources, rows, columns);
             let (strengths, expected) = part(found);
-            assert!(found.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-5), "{name}: {found:?}, {expected:?}");
+            assert!(
+                found.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-5),
+                "{name}: {found:?}, {expected:?}"
+            );
             assert!(strengths.iter().all(|x| x.abs() <= most * 1.0001), "{name}: {strengths:?}");
             drawn.push(strengths);
         }
@@ -184,7 +218,12 @@ fn each_affine_part_does_what_its_name_says_and_no_more() {
         let (square, fourth) = (most.powi(2) / 3.0, most.powi(4) / 5.0);
         for axis in 0..drawn[0].len() {
             assert_mean(name, drawn.iter().map(|x| x[axis]), 0.0, square);
-            assert_mean(name, drawn.iter().map(|x| x[axis].powi(2)), square, fourth - square.powi(2));
+            assert_mean(
+                name,
+                drawn.iter().map(|x| x[axis].powi(2)),
+                square,
+                fourth - square.powi(2),
+            );
         }
         if drawn[0].len() == 2 {
             assert_mean(name, drawn.iter().map(|x| x[0] * x[1]), 0.0, square.powi(2));
@@ -192,17 +231,20 @@ fn each_affine_part_does_what_its_name_says_and_no_more() {
     }
 }
 
-/// All parts at once: rotated by R, slanted by H, then stretched by S and shifted, so that a pixel's
-/// source is R⁻¹, then H⁻¹, then S⁻¹ of its place less the shift. The draws come in this order.
+/// All parts at once: rotated by R, slanted by H, then stretched by S and shifted, so that a
+/// pixel's source is R⁻¹, then H⁻¹, then S⁻¹ of its place less the shift. The draws come in this
+/// order.
 #[test]
 fn the_affine_parts_follow_one_another() {
     let (rows, columns) = (12, 21);
     let mut deformer = deformer(Deformation { elastic: 0.0, ..STRONG }, rows, columns);
     let key = Rng::new(1, Stream::Deformation).next_u64();
-    let product =
-        |a: [[f64; 2]; 2], b: [[f64; 2]; 2]| [0, 1].map(|i| [0, 1].map(|j| a[i][0] * b[0][j] + a[i][1] * b[1][j]));
+    let product = |a: [[f64; 2]; 2], b: [[f64; 2]; 2]| {
+        [0, 1].map(|i| [0, 1].map(|j| a[i][0] * b[0][j] + a[i][1] * b[1][j]))
+    };
     for number in 0..100 {
-        let sources: Vec<_> = deformer.sources(3, number).map(|source| source.map(f64::from)).collect();
+        let sources: Vec<_> =
+            deformer.sources(3, number).map(|source| source.map(f64::from)).collect();
         let mut rng = Rng::new(key.wrapping_add((3 << 32) + number as u64), Stream::Deformation);
         let mut draw = |most: f32| f64::from(most) * (2.0 * rng.uniform() - 1.0);
         let (sin, cos) = draw(STRONG.rotation).to_radians().sin_cos();
@@ -214,11 +256,15 @@ fn the_affine_parts_follow_one_another() {
         let centre = [-yy * down - yx * right, -xy * down - xx * right];
         let expected = [yy, yx, xy, xx, centre[0], centre[1]];
         let found = affine(&sources, rows, columns);
-        assert!(found.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-5), "{found:?}, {expected:?}");
+        assert!(
+            found.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-5),
+            "{found:?}, {expected:?}"
+        );
     }
 }
 
-/// White noise smoothed by a Gaussian of σ has a Gaussian's correlation: exp(−d²/4σ²) at a distance of d pixels.
+/// White noise smoothed by a Gaussian of σ has a Gaussian's correlation: exp(−d²/4σ²) at a distance
+/// of d pixels.
 #[test]
 fn the_elastic_field_has_its_spread_and_smoothness() {
     let (rows, columns, draws) = (20, 37, 10_000);
@@ -230,8 +276,10 @@ fn the_elastic_field_has_its_spread_and_smoothness() {
             for (down, right) in [(0, 0), (0, 1), (3, 0), (2, 5), (0, 19)] {
                 if i / columns + down < rows && i % columns + right < columns {
                     let squared = (down * down + right * right) as f64;
-                    let (other, correlation) =
-                        (i + down * columns + right, (-squared / (4.0 * f64::from(smoothness).powi(2))).exp());
+                    let (other, correlation) = (
+                        i + down * columns + right,
+                        (-squared / (4.0 * f64::from(smoothness).powi(2))).exp(),
+                    );
                     pairs.extend([0, 1].map(|axis| (2 * i + axis, 2 * other + axis, correlation)));
                 }
             }
@@ -249,14 +297,18 @@ fn the_elastic_field_has_its_spread_and_smoothness() {
             }
         }
         for (sum, (a, b, expected)) in sums.iter().zip(&pairs) {
-            let (found, error) = (sum / draws as f64, ((1.0 + expected * expected) / draws as f64).sqrt());
+            let (found, error) =
+                (sum / draws as f64, ((1.0 + expected * expected) / draws as f64).sqrt());
             let off = (found - expected).abs();
-            assert!(off <= SIGMAS * error, "σ {smoothness}, {a} and {b}: {found}, expected {expected} ± {error}");
+            assert!(
+                off <= SIGMAS * error,
+                "σ {smoothness}, {a} and {b}: {found}, expected {expected} ± {error}"
+            );
         }
     }
 }
 
-// ---- Bad values --------------------------------------------------------------------------------------------------
+// ---- Bad values --------------------------------------------------------------------------------
 
 #[test]
 fn bad_strengths_are_refused() {
@@ -270,14 +322,22 @@ fn bad_strengths_are_refused() {
     ];
     for (deformation, message) in cases {
         let error = Deformer::new(deformation, 1, Cpu::best(), 28, 28).err().unwrap().to_string();
-        assert!(error.starts_with(&format!("deformation in get_config: found {message}")), "{error}");
-        assert!(error.ends_with("change that line in src/main.rs, or set deformation to None"), "{error}");
+        assert!(
+            error.starts_with(&format!("deformation in get_config: found {message}")),
+            "{error}"
+        );
+        assert!(
+            error.ends_with("change that line in src/main.rs, or set deformation to None"),
+            "{error}"
+        );
     }
     STRONG.validate().unwrap();
     for (rows, columns) in [(1, 65_537), (65_537, 1)] {
         let error = Deformer::new(NONE, 1, Cpu::best(), rows, columns).err().unwrap().to_string();
         assert!(
-            error.contains(&format!("found images of {rows} × {columns} pixels; expected at most 65536")),
+            error.contains(&format!(
+                "found images of {rows} × {columns} pixels; expected at most 65536"
+            )),
             "{error}"
         );
     }

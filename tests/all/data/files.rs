@@ -11,7 +11,7 @@ use mnist_mlp::data::idx;
 use mnist_mlp::error::Result;
 use proptest::prelude::*;
 
-// ---- Tools -------------------------------------------------------------------------------------------------------
+// ---- Tools -------------------------------------------------------------------------------------
 
 /// What the real gzip program makes of `content`.
 fn real_gzip(folder: &Folder, content: &[u8], level: u32) -> Vec<u8> {
@@ -52,7 +52,9 @@ fn member(deflate: &[u8], content: &[u8]) -> Vec<u8> {
 /// One bit at a time, straight from the definition.
 fn naive_crc32(bytes: &[u8]) -> u32 {
     !bytes.iter().fold(!0, |crc, &byte| {
-        (0..8).fold(crc ^ u32::from(byte), |crc, _| if crc & 1 == 1 { crc >> 1 ^ 0xedb88320 } else { crc >> 1 })
+        (0..8).fold(crc ^ u32::from(byte), |crc, _| {
+            if crc & 1 == 1 { crc >> 1 ^ 0xedb88320 } else { crc >> 1 }
+        })
     })
 }
 
@@ -62,12 +64,14 @@ fn stored(content: &[u8], size: usize) -> Vec<u8> {
     let block = |i| {
         let bytes = &content[i * size..content.len().min((i + 1) * size)];
         let length = bytes.len() as u16;
-        [&[u8::from(i + 1 == count)], &length.to_le_bytes()[..], &(!length).to_le_bytes(), bytes].concat()
+        [&[u8::from(i + 1 == count)], &length.to_le_bytes()[..], &(!length).to_le_bytes(), bytes]
+            .concat()
     };
     (0..count).flat_map(block).collect()
 }
 
-/// The order in which a block tells the lengths of its third code, and the lengths used here: a complete code.
+/// The order in which a block tells the lengths of its third code, and the lengths used here: a
+/// complete code.
 const ORDER: [usize; 19] = [16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15];
 const THIRD: [u8; 19] = [4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 5, 5, 5, 5, 5, 5];
 
@@ -86,7 +90,8 @@ impl Writer {
         writer
     }
 
-    /// A writer that has begun a last block with codes of its own, for so many symbols, and has told the third code.
+    /// A writer that has begun a last block with codes of its own, for so many symbols, and has
+    /// told the third code.
     fn third(literals: usize, distances: usize) -> Writer {
         let mut writer = Writer::default();
         writer.bits(1, 1).bits(2, 2).bits(literals - 257, 5).bits(distances - 1, 5).bits(15, 4);
@@ -118,7 +123,8 @@ impl Writer {
 
     /// The word of `symbol` in the canonical code with these lengths.
     fn word(&mut self, lengths: &[u8], symbol: usize) -> &mut Writer {
-        let mut words: Vec<_> = lengths.iter().copied().zip(0..).filter(|&(length, _)| length > 0).collect();
+        let mut words: Vec<_> =
+            lengths.iter().copied().zip(0..).filter(|&(length, _)| length > 0).collect();
         words.sort();
         let (mut word, mut before) = (0usize, 0);
         for (length, candidate) in words {
@@ -160,16 +166,22 @@ fn assert_corrupt(bytes: &[u8], words: &str) {
 /// Checks that reading the file is an error that says all of `words`, and the file's name.
 #[track_caller]
 fn assert_refused(path: &Path, dimensions: usize, words: &[&str]) {
-    let error = if dimensions == 1 { idx::read_file::<1>(path).err() } else { idx::read_file::<3>(path).err() };
+    let error = if dimensions == 1 {
+        idx::read_file::<1>(path).err()
+    } else {
+        idx::read_file::<3>(path).err()
+    };
     assert_error(error.map_or(Ok(()), Err), &[words, &[path.to_str().unwrap()]].concat());
 }
 
-// ---- gzip: what is sound -----------------------------------------------------------------------------------------
+// ---- gzip: what is sound -----------------------------------------------------------------------
 
 #[test]
 fn what_the_real_gzip_writes_is_read_back() {
     let folder = Folder::new("real-gzip");
-    let text = "In the beginning was the weight, and the weight was with noise. ".repeat(2000).into_bytes();
+    let text = "In the beginning was the weight, and the weight was with noise. "
+        .repeat(2000)
+        .into_bytes();
     // All lengths of matches, and all distances by their logarithm.
     let (mut number, mut copies) = (numbers(3), noise(33_000));
     for i in 0..3000 {
@@ -177,13 +189,18 @@ fn what_the_real_gzip_writes_is_read_back() {
         (0..3 + i % 256).for_each(|_| copies.push(copies[copies.len() - distance]));
         copies.push((number() * 128.0) as i8 as u8);
     }
-    for content in [vec![], vec![7], vec![0; 1 << 20], noise(100_000), text, copies, pictures(500).to_vec()] {
+    for content in
+        [vec![], vec![7], vec![0; 1 << 20], noise(100_000), text, copies, pictures(500).to_vec()]
+    {
         for level in [1, 6, 9] {
             let file = real_gzip(&folder, &content, level);
             let length = content.len();
             for most in [usize::MAX, length + 1, length, length.saturating_sub(1), 9, 0] {
                 let found = gunzip(&file, most).unwrap();
-                assert!(found == content[..length.min(most)], "{most} of {length} bytes, level {level}");
+                assert!(
+                    found == content[..length.min(most)],
+                    "{most} of {length} bytes, level {level}"
+                );
             }
         }
     }
@@ -192,7 +209,12 @@ fn what_the_real_gzip_writes_is_read_back() {
 #[test]
 fn members_follow_one_another() {
     let folder = Folder::new("members");
-    let all = [real_gzip(&folder, b"first ", 6), real_gzip(&folder, b"", 6), real_gzip(&folder, b"last", 1)].concat();
+    let all = [
+        real_gzip(&folder, b"first ", 6),
+        real_gzip(&folder, b"", 6),
+        real_gzip(&folder, b"last", 1),
+    ]
+    .concat();
     assert_eq!(gunzip(&all, 11).unwrap(), b"first last");
     assert_eq!(gunzip(&all, 8).unwrap(), b"first la");
 
@@ -218,7 +240,11 @@ fn optional_header_fields_are_skipped_and_checked() {
         let mut file = member_with(flags, &fields, &deflate, content);
         assert_eq!(gunzip(&file, 7).unwrap(), content, "flags {flags}");
         for end in 0..file.len() {
-            assert_eq!(gunzip(&file[..end], 7), Err("ends too early"), "flags {flags}, {end} bytes");
+            assert_eq!(
+                gunzip(&file[..end], 7),
+                Err("ends too early"),
+                "flags {flags}, {end} bytes"
+            );
         }
         if flags & 2 != 0 {
             file[5] ^= 1; // within the time, which nothing but the header's own check covers
@@ -234,7 +260,10 @@ fn a_block_may_do_without_distances() {
     // No distance at all, and one of one bit that is never used.
     for distances in [[0, 0], [1, 0], [0, 1]] {
         let mut block = Writer::dynamic(&literals, &distances);
-        assert_eq!(gunzip(&member(&block.word(&literals, 65).end(&literals), b"A"), 2).unwrap(), b"A");
+        assert_eq!(
+            gunzip(&member(&block.word(&literals, 65).end(&literals), b"A"), 2).unwrap(),
+            b"A"
+        );
     }
     // One of one bit that is used.
     let mut literals = vec![0; 258];
@@ -245,7 +274,11 @@ fn a_block_may_do_without_distances() {
     // The other bit is no distance, nor is any bit where there are none.
     for distances in [1, 0] {
         let mut block = Writer::dynamic(&literals, &[distances]);
-        block.word(&literals, 65).word(&literals, 257).bits(1, 1).assert_says("no Huffman code begins with");
+        block
+            .word(&literals, 65)
+            .word(&literals, 257)
+            .bits(1, 1)
+            .assert_says("no Huffman code begins with");
     }
 }
 
@@ -260,7 +293,7 @@ fn words_have_up_to_15_bits() {
     assert_eq!(gunzip(&member(&block.end(&literals), &content), 16).unwrap(), content);
 }
 
-// ---- gzip: what is not -------------------------------------------------------------------------------------------
+// ---- gzip: what is not -------------------------------------------------------------------------
 
 #[test]
 fn wrong_headers_and_trailers_are_refused() {
@@ -285,7 +318,9 @@ fn wrong_headers_and_trailers_are_refused() {
     }
     // The zeros that tapes and tar pad with are no garbage, but what follows them is.
     assert_eq!(gunzip(&[&good, &[0; 1000][..]].concat(), usize::MAX).unwrap(), content);
-    for garbage in [&b"\0\0x"[..], b"x", b"\x1f", b"\x1f\x8c", b"some text that goes on for a while"] {
+    for garbage in
+        [&b"\0\0x"[..], b"x", b"\x1f", b"\x1f\x8c", b"some text that goes on for a while"]
+    {
         assert_corrupt(&[&good, garbage].concat(), "followed by other bytes");
     }
     assert_corrupt(&[&good, &b"\x1f\x8b\x08"[..]].concat(), "ends too early");
@@ -306,7 +341,11 @@ fn wrong_blocks_are_refused() {
     }
     for (distance_symbol, extra, count) in [(1, 0, 0), (2, 0, 0), (29, 0x1fff, 13)] {
         let mut block = Writer::fixed();
-        block.word(&fixed, 65).word(&fixed, 257).word(&FIXED_DISTANCES, distance_symbol).bits(extra, count);
+        block
+            .word(&fixed, 65)
+            .word(&fixed, 257)
+            .word(&FIXED_DISTANCES, distance_symbol)
+            .bits(extra, count);
         block.assert_says("before its own start");
     }
 }
@@ -336,7 +375,9 @@ fn wrong_huffman_codes_are_refused() {
     }
 
     // The third code by itself, as the lengths of its symbols 16, 17, 18 and 0.
-    for (lengths, words) in [([0, 0, 0, 0], "incomplete"), ([1, 1, 1, 0], "over-full"), ([0, 0, 0, 1], "incomplete")] {
+    for (lengths, words) in
+        [([0, 0, 0, 0], "incomplete"), ([1, 1, 1, 0], "over-full"), ([0, 0, 0, 1], "incomplete")]
+    {
         let mut block = Writer::default();
         block.bits(1, 1).bits(2, 2).bits(0, 5).bits(0, 5).bits(0, 4);
         lengths.iter().for_each(|&length| _ = block.bits(length, 3));
@@ -346,7 +387,8 @@ fn wrong_huffman_codes_are_refused() {
     // Code lengths of 258 symbols, repeated before there is one, and past the last one.
     let runs = |runs: &[(usize, usize, u32)], words: &str| {
         let mut block = Writer::third(257, 1);
-        runs.iter().for_each(|&(symbol, extra, count)| _ = block.word(&THIRD, symbol).bits(extra, count));
+        runs.iter()
+            .for_each(|&(symbol, extra, count)| _ = block.word(&THIRD, symbol).bits(extra, count));
         block.assert_says(words);
     };
     let most = (18, 127, 7); // 138 zeros
@@ -382,7 +424,8 @@ fn every_cut_and_every_flipped_bit_is_noticed() {
 proptest! {
     #[test]
     fn arbitrary_bytes_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..400), most in 0..500usize) {
-        // By themselves, after a sound header, and after one with a last block of each compressed type begun.
+        // By themselves, after a sound header, and after one with a last block of each compressed
+        // type begun.
         for start in [&b""[..], b"\x1f\x8b\x08\0abcdef", b"\x1f\x8b\x08\0abcdef\x03", b"\x1f\x8b\x08\0abcdef\x05"] {
             if let Ok(content) = gunzip(&[start, &bytes].concat(), most) {
                 prop_assert!(content.len() <= most);
@@ -408,14 +451,21 @@ fn lies_within_little_memory() {
     // Four matches of 258 bytes from each of 4 MiB.
     let mut literals = vec![0; 286];
     (literals[65], literals[256], literals[285]) = (2, 2, 1);
-    let bomb = [&Writer::dynamic(&literals, &[1]).word(&literals, 65).bytes[..], &[0; 1 << 22]].concat();
+    let bomb =
+        [&Writer::dynamic(&literals, &[1]).word(&literals, 65).bytes[..], &[0; 1 << 22]].concat();
     assert_eq!(gunzip(&member(&bomb, b""), 1000).unwrap(), [65; 1000]);
     // Headers that promise the world, plain and gzipped.
     let folder = Folder::new("lies");
-    for dims in [[u32::MAX; 3], [u32::MAX, u32::MAX, 1], [u32::MAX, 1, 1], [1 << 20, 1 << 10, 1 << 10]] {
+    for dims in
+        [[u32::MAX; 3], [u32::MAX, u32::MAX, 1], [u32::MAX, 1, 1], [1 << 20, 1 << 10, 1 << 10]]
+    {
         let bytes = idx_bytes(&dims, &content);
         assert_refused(&folder.file("plain", &bytes), 3, &[&dims[0].to_string()]);
-        assert_refused(&folder.file("gzipped", &member(&stored(&bytes, 2000), &bytes)), 3, &[&dims[0].to_string()]);
+        assert_refused(
+            &folder.file("gzipped", &member(&stored(&bytes, 2000), &bytes)),
+            3,
+            &[&dims[0].to_string()],
+        );
     }
     // A sparse file of 16 GiB whose header promises little, plain and gzipped, or even more.
     let small = idx_bytes(&[1, 2, 2], &[1; 4]);
@@ -431,7 +481,9 @@ fn lies_within_little_memory() {
     assert_eq!(idx::read_file(&padded), Ok(([1, 2, 2], vec![1; 4])));
     // Sound ones, as far as one can tell, of 2 GiB, plain and gzipped: the file is not to blame.
     let header = idx_bytes(&[1 << 11, 1 << 10, 1 << 10], &[]);
-    for path in [sparse(&header, (1 << 31) + 16), sparse(&member(&stored(&header, 16), &header), 1 << 22)] {
+    for path in
+        [sparse(&header, (1 << 31) + 16), sparse(&member(&stored(&header, 16), &header), 1 << 22)]
+    {
         assert_refused(&path, 3, &["cannot read", "out of memory; close other programs"]);
     }
 }
@@ -440,13 +492,14 @@ fn lies_within_little_memory() {
 #[test]
 fn lies_cost_no_memory() {
     let program = std::env::current_exe().unwrap();
-    let run = "ulimit -v 1000000 && exec \"$0\" --ignored --exact data::files::lies_within_little_memory";
+    let run =
+        "ulimit -v 1000000 && exec \"$0\" --ignored --exact data::files::lies_within_little_memory";
     let output = Command::new("sh").arg("-c").arg(run).arg(program).output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success() && text.contains("1 passed"), "{output:?}");
 }
 
-// ---- IDX ---------------------------------------------------------------------------------------------------------
+// ---- IDX ---------------------------------------------------------------------------------------
 
 #[test]
 fn sound_files_are_read_plain_or_gzipped_whatever_their_name() {
@@ -458,7 +511,8 @@ fn sound_files_are_read_plain_or_gzipped_whatever_their_name() {
     let stored = stored(&bytes, 65_535);
     // A name, a comment, or both, longer than what is read at first.
     let named = [8, 16, 8 | 16].map(|flags| {
-        let texts = [vec![b'n'; 1_000_000], vec![0]].concat().repeat(if flags == 24 { 2 } else { 1 });
+        let texts =
+            [vec![b'n'; 1_000_000], vec![0]].concat().repeat(if flags == 24 { 2 } else { 1 });
         member_with(flags, &texts, &stored, &bytes)
     });
     let [name, comment, both] = &named;
@@ -499,10 +553,14 @@ fn the_plain_file_is_taken_before_the_gzipped_one() {
 #[test]
 fn files_are_found_under_the_names_that_people_have() {
     let [bytes, other] = [1, 2].map(|label| idx_bytes(&[1], &[label]));
-    for (split, name) in [("train", "train-labels-idx1-ubyte"), ("t10k", "t10k-labels-idx1-ubyte")] {
+    for (split, name) in [("train", "train-labels-idx1-ubyte"), ("t10k", "t10k-labels-idx1-ubyte")]
+    {
         let mut names = vec![format!("{split}-labels.idx1-ubyte")];
         for split in if split == "t10k" { vec!["t10k", "test"] } else { vec![split] } {
-            names.extend(["labels-idx1", "labels.idx1"].map(|kind| format!("emnist-letters-{split}-{kind}-ubyte")));
+            names.extend(
+                ["labels-idx1", "labels.idx1"]
+                    .map(|kind| format!("emnist-letters-{split}-{kind}-ubyte")),
+            );
         }
         for found in names {
             let folder = Folder::new(&found);
@@ -512,14 +570,19 @@ fn files_are_found_under_the_names_that_people_have() {
             folder.file(&format!("{found}.gz"), &real_gzip(&folder, &bytes, 6));
             assert_eq!(read(&folder.0, name).unwrap().1, [1], "{found}.gz");
             fs::create_dir(folder.0.join(&found)).unwrap();
-            assert_eq!(read(&folder.0, name).unwrap().1, [1], "{found}.gz beside a folder of that name");
+            assert_eq!(
+                read(&folder.0, name).unwrap().1,
+                [1],
+                "{found}.gz beside a folder of that name"
+            );
             fs::remove_dir(folder.0.join(&found)).unwrap();
             fs::remove_file(folder.0.join(format!("{found}.gz"))).unwrap();
             folder.file(&found, &bytes);
             assert_eq!(read(&folder.0, name).unwrap().1, [1], "{found}");
             folder.file(&format!("{name}.gz"), &bytes);
             let names = [&format!("{found} and {name}.gz")[..], &format!("{name}.gz and {found}")];
-            let error = assert_error(read(&folder.0, name), &["one file for", "folder of their own"]);
+            let error =
+                assert_error(read(&folder.0, name), &["one file for", "folder of their own"]);
             assert!(names.iter().any(|names| error.contains(names)), "{error}");
         }
     }
@@ -538,7 +601,10 @@ fn a_missing_file_or_folder_says_what_to_put_there() {
         assert_error(read(path, "train-labels-idx1-ubyte"), &words);
     }
     assert_refused(&nowhere, 1, &["cannot read", "no such file or directory; check the path"]);
-    assert_error(read(Path::new("~/mnist"), "labels"), &["/~/mnist: found no such folder", "~ means nothing"]);
+    assert_error(
+        read(Path::new("~/mnist"), "labels"),
+        &["/~/mnist: found no such folder", "~ means nothing"],
+    );
     let here = std::env::current_dir().unwrap().join("no/where");
     assert_error(read(Path::new("no/where"), "labels"), &[&format!("{}: found", here.display())]);
 }
@@ -553,33 +619,75 @@ fn broken_idx_files_are_refused() {
         assert_refused(&folder.file("gzipped", &real_gzip(&folder, bytes, 6)), dimensions, words);
     };
     for end in 1..16 {
-        refused(3, &images[..end], &[&format!("only {end} bytes"), "within the header", "images", "fetch"]);
+        refused(
+            3,
+            &images[..end],
+            &[&format!("only {end} bytes"), "within the header", "images", "fetch"],
+        );
     }
     for end in [16, 17, 40, 74, 75] {
         let only = format!("only {end} bytes");
         refused(3, &images[..end], &[&only, "76 bytes", "16 of header", "3 × 4 × 5", "cut short"]);
     }
-    refused(3, &[&images, &b"x"[..]].concat(), &["at least 77 bytes", "expected 76 bytes", "something was added"]);
+    refused(
+        3,
+        &[&images, &b"x"[..]].concat(),
+        &["at least 77 bytes", "expected 76 bytes", "something was added"],
+    );
     refused(1, &[&labels, &[0; 9][..]].concat(), &["expected 11 bytes", "something was added"]);
-    refused(3, &labels, &["found an IDX file of labels", "expected an IDX file of images", "swapped"]);
-    refused(1, &images, &["found an IDX file of images", "expected an IDX file of labels", "swapped"]);
+    refused(
+        3,
+        &labels,
+        &["found an IDX file of labels", "expected an IDX file of images", "swapped"],
+    );
+    refused(
+        1,
+        &images,
+        &["found an IDX file of images", "expected an IDX file of labels", "swapped"],
+    );
     for dims in [&[3, 20][..], &[3, 1, 4, 5]] {
-        let words =
-            [&format!("found an IDX file of {} dimensions", dims.len())[..], "reshape it to count × rows × col"];
+        let words = [
+            &format!("found an IDX file of {} dimensions", dims.len())[..],
+            "reshape it to count × rows × col",
+        ];
         refused(3, &idx_bytes(dims, &noise(60)), &words);
         refused(1, &idx_bytes(dims, &noise(60)), &[words[0], "reshape it to one label an image"]);
     }
     let [int32, float] = [0x0c, 0x0d].map(|byte| [0, 0, byte, 2, 0, 0, 0, 1]);
-    refused(1, &int32, &["found 32-bit integers (type byte 0x0c)", "unsigned bytes", "raw_data/README.md"]);
-    refused(3, &float, &["values of another type (type byte 0x0d)", "unsigned bytes", "raw_data/README.md"]);
-    refused(3, b"<!DOCTYPE html>", &["begins with \"<!DO\"", "expected an IDX file of images", "fetch"]);
+    refused(
+        1,
+        &int32,
+        &["found 32-bit integers (type byte 0x0c)", "unsigned bytes", "raw_data/README.md"],
+    );
+    refused(
+        3,
+        &float,
+        &["values of another type (type byte 0x0d)", "unsigned bytes", "raw_data/README.md"],
+    );
+    refused(
+        3,
+        b"<!DOCTYPE html>",
+        &["begins with \"<!DO\"", "expected an IDX file of images", "fetch"],
+    );
     refused(3, &[1, 0, 8, 3, 0, 0], &["begins with"]);
     refused(3, &[0, 1, 8, 3, 0, 0], &["begins with"]);
-    refused(3, &idx_bytes(&[1 << 31, 1 << 31, 4], &[]), &["header that promises 2147483648 × 2147483648 × 4 values"]);
+    refused(
+        3,
+        &idx_bytes(&[1 << 31, 1 << 31, 4], &[]),
+        &["header that promises 2147483648 × 2147483648 × 4 values"],
+    );
     refused(3, &idx_bytes(&[u32::MAX, u32::MAX, 1], &[0; 99]), &["header that promises"]);
 
-    assert_refused(&folder.file("empty", b""), 3, &["an empty file", "expected an IDX file of images", "fetch"]);
-    assert_refused(&folder.file("empty.gz", &real_gzip(&folder, b"", 6)), 3, &["only 0 bytes", "within the header"]);
+    assert_refused(
+        &folder.file("empty", b""),
+        3,
+        &["an empty file", "expected an IDX file of images", "fetch"],
+    );
+    assert_refused(
+        &folder.file("empty.gz", &real_gzip(&folder, b"", 6)),
+        3,
+        &["only 0 bytes", "within the header"],
+    );
     fs::create_dir(folder.0.join("inner")).unwrap();
     assert_refused(&folder.0.join("inner"), 3, &["a folder", "expected an IDX file"]);
     assert_error(read(&folder.0, "inner"), &["inner: found no such file"]);
@@ -611,7 +719,10 @@ fn what_is_no_plain_file_is_read_only_as_far_as_promised() {
             scope.spawn(|| fs::write(&path, file).ok());
             match idx::read_file::<3>(&path) {
                 Ok((_, pixels)) => assert!(sound && pixels == bytes[16..]),
-                Err(error) => assert!(!sound && error.to_string().contains("at least 392017 bytes"), "{error}"),
+                Err(error) => assert!(
+                    !sound && error.to_string().contains("at least 392017 bytes"),
+                    "{error}"
+                ),
             }
         });
     }
@@ -620,12 +731,28 @@ fn what_is_no_plain_file_is_read_only_as_far_as_promised() {
 #[test]
 fn the_files_of_mnist_are_themselves() {
     for (Dataset { images, labels }, first, each, mean) in [
-        (&MNIST.train, [5, 0, 4, 1, 9], [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949], 33.32),
-        (&MNIST.test, [7, 2, 1, 0, 4], [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009], 33.79),
+        (
+            &MNIST.train,
+            [5, 0, 4, 1, 9],
+            [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949],
+            33.32,
+        ),
+        (
+            &MNIST.test,
+            [7, 2, 1, 0, 4],
+            [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009],
+            33.79,
+        ),
     ] {
         assert_eq!((images.rows, images.columns), (28, 28));
         assert_eq!(labels[..5], first);
-        assert_eq!(each, std::array::from_fn(|class| labels.iter().filter(|&&label| label == class as u8).count()));
+        assert_eq!(
+            each,
+            std::array::from_fn(|class| labels
+                .iter()
+                .filter(|&&label| label == class as u8)
+                .count())
+        );
         let sum: f64 = images.pixels.iter().map(|&pixel| f64::from(pixel)).sum();
         assert!((sum / images.pixels.len() as f64 - mean).abs() < 0.01, "the sum is {sum}");
     }

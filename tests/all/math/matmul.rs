@@ -1,10 +1,13 @@
-//! The matrix products, by every instruction set of this processor, against the textbook's three loops.
+//! The matrix products, by every instruction set of this processor, against the textbook's three
+//! loops.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::common::{U, numbers, random_matrix};
 use mnist_mlp::math::kernels::Cpu;
-use mnist_mlp::math::kernels::product::{Product, matmul, matmul_transposed_a, matmul_transposed_b};
+use mnist_mlp::math::kernels::product::{
+    Product, matmul, matmul_transposed_a, matmul_transposed_b,
+};
 use mnist_mlp::math::matrix::{Matrix, sum_rows, transpose};
 use proptest::prelude::*;
 
@@ -13,8 +16,16 @@ pub fn mul_add(cpu: Cpu) -> fn(f32, f32, f32) -> f32 {
     if cpu.is_fused() { f32::mul_add } else { |a, b, c| a * b + c }
 }
 
-/// `β·C + (row + A·B)` as it is defined: a sum of one multiply-add for each `k` in order, then one for β.
-pub fn naive(cpu: Cpu, a: &Matrix, b: &Matrix, beta: f32, row: Option<&Matrix>, c: &Matrix) -> Matrix {
+/// `β·C + (row + A·B)` as it is defined: a sum of one multiply-add for each `k` in order, then one
+/// for β.
+pub fn naive(
+    cpu: Cpu,
+    a: &Matrix,
+    b: &Matrix,
+    beta: f32,
+    row: Option<&Matrix>,
+    c: &Matrix,
+) -> Matrix {
     let mul_add = mul_add(cpu);
     let mut product = Matrix::zeros(c.rows(), c.columns());
     for i in 0..c.rows() {
@@ -45,7 +56,10 @@ pub fn naive_transpose(from: &Matrix) -> Matrix {
 pub fn assert_same(what: &str, found: &Matrix, expected: &Matrix) {
     assert_eq!((found.rows(), found.columns()), (expected.rows(), expected.columns()), "{what}");
     for (i, (f, e)) in found.iter().zip(expected.iter()).enumerate() {
-        assert!(f.to_bits() == e.to_bits() || f.is_nan() && e.is_nan(), "{what}: {f:e}, not {e:e}, at {i}");
+        assert!(
+            f.to_bits() == e.to_bits() || f.is_nan() && e.is_nan(),
+            "{what}: {f:e}, not {e:e}, at {i}"
+        );
     }
 }
 
@@ -58,18 +72,23 @@ fn check(a: &Matrix, b: &Matrix, beta: f32, c: &Matrix) {
         let mut expected = None;
         for cpu in cpus {
             let [sum, from_zero, with_row] = expected.get_or_insert_with(|| {
-                [(beta, None), (0.0, None), (beta, Some(&row))].map(|(beta, row)| naive(cpu, a, b, beta, row, c))
+                [(beta, None), (0.0, None), (beta, Some(&row))]
+                    .map(|(beta, row)| naive(cpu, a, b, beta, row, c))
             });
-            let what = |form| format!("{cpu}, {form}, {} × {} × {}, β = {beta}", c.rows(), b.rows(), c.columns());
-            let [mut plain, mut by_a, mut plus_row, mut by_a_plus_row] = [(); 4].map(|()| c.clone());
+            let what = |form| {
+                format!("{cpu}, {form}, {} × {} × {}, β = {beta}", c.rows(), b.rows(), c.columns())
+            };
+            let [mut plain, mut by_a, mut plus_row, mut by_a_plus_row] =
+                [(); 4].map(|()| c.clone());
             matmul(cpu, a, b, beta, &mut plain);
             assert_same(&what("A·B"), &plain, sum);
             matmul_transposed_a(cpu, &a_transposed, b, beta, &mut by_a);
             assert_same(&what("Aᵀ·B"), &by_a, sum);
-            let product = Product { beta, row: Some(&row), ..Product::new(a, b) };
+            let product = Product { beta, bias: Some(&row), ..Product::new(a, b) };
             product.write_to(cpu, &mut plus_row);
             assert_same(&what("row + A·B"), &plus_row, with_row);
-            Product { a: &a_transposed, transpose_a: true, ..product }.write_to(cpu, &mut by_a_plus_row);
+            Product { a: &a_transposed, transpose_a: true, ..product }
+                .write_to(cpu, &mut by_a_plus_row);
             assert_same(&what("row + Aᵀ·B"), &by_a_plus_row, with_row);
             // What C and the scratch held and how large they were must not matter.
             let [mut by_b, scratch1, scratch2] = [(); 3].map(|()| special_matrix(3, 5, 1, 3.0));
@@ -97,8 +116,18 @@ fn sparse_matrix(rows: usize, columns: usize, seed: u64, share: f32) -> Matrix {
 
 /// Numbers in [-1, 1), every `one_in`-th on average one that arithmetic treats specially.
 fn special_matrix(rows: usize, columns: usize, seed: u64, one_in: f32) -> Matrix {
-    const SPECIAL: [f32; 10] =
-        [f32::INFINITY, f32::NEG_INFINITY, f32::NAN, f32::MAX, f32::MIN, f32::MIN_POSITIVE, 1e-45, -1e-40, -0.0, 0.0];
+    const SPECIAL: [f32; 10] = [
+        f32::INFINITY,
+        f32::NEG_INFINITY,
+        f32::NAN,
+        f32::MAX,
+        f32::MIN,
+        f32::MIN_POSITIVE,
+        1e-45,
+        -1e-40,
+        -0.0,
+        0.0,
+    ];
     let (mut matrix, mut number) = (random_matrix(rows, columns, seed), numbers(!seed));
     for x in matrix.iter_mut() {
         if (number() + 1.0) / 2.0 * one_in < 1.0 {
@@ -144,7 +173,8 @@ proptest! {
         check(&special_matrix(m, k, seed ^ 1, one_in), &special_matrix(k, n, seed ^ 2, one_in), beta, &c);
     }
 
-    /// What pads the rows may hold what a larger shape had there, with which a processor may be slow.
+    /// What pads the rows may hold what a larger shape had there, with which a processor may be
+    /// slow.
     #[test]
     fn a_new_shape_has_zeros_for_padding((rows, columns) in (0..9usize, 0..40usize), seed in any::<u64>()) {
         let mut matrix = random_matrix(20, 50, seed);
@@ -166,7 +196,11 @@ proptest! {
 
 #[test]
 fn c_is_only_scaled_where_there_is_nothing_to_add() {
-    let (a, b, c) = (Matrix::zeros(1, 0), Matrix::zeros(0, 4), Matrix::from_rows(1, 4, &[0.0, -0.0, 1e-45, -1e-45]));
+    let (a, b, c) = (
+        Matrix::zeros(1, 0),
+        Matrix::zeros(0, 4),
+        Matrix::from_rows(1, 4, &[0.0, -0.0, 1e-45, -1e-45]),
+    );
     for beta in [-2.0, 0.25, 1.0] {
         check(&a, &b, beta, &c);
     }
@@ -186,8 +220,9 @@ fn a_zero_hides_no_nan() {
     }
 }
 
-/// Whatever tile the kernels choose, these shapes meet its last row, its last column and its last step, and one beyond.
-/// `make miri` follows a few of them, to see that the kernels touch nothing but their matrices.
+/// Whatever tile the kernels choose, these shapes meet its last row, its last column and its last
+/// step, and one beyond. `make miri` follows a few of them, to see that the kernels touch nothing
+/// but their matrices.
 #[test]
 fn every_edge_of_every_tile() {
     let all_n = [0, 1, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 32, 33, 47, 48, 49, 63, 64, 65, 112];
@@ -195,20 +230,27 @@ fn every_edge_of_every_tile() {
     for m in (0..=17).step_by(step) {
         for &n in all_n.iter().step_by(step) {
             for k in [0, 1, 2, 63, 64, 65] {
-                let (a, b, c) = (random_matrix(m, k, 1), random_matrix(k, n, 2), random_matrix(m, n, 3));
+                let (a, b, c) =
+                    (random_matrix(m, k, 1), random_matrix(k, n, 2), random_matrix(m, n, 3));
                 check(&a, &b, 0.5, &c);
             }
         }
     }
 }
 
-/// The network's own products: forward, by the weights, by the input; and a few with every dimension larger.
+/// The network's own products: forward, by the weights, by the input; and a few with every
+/// dimension larger.
 #[test]
 fn large_shapes() {
-    let shapes = [(16, 784, 128), (784, 16, 128), (48, 128, 64), (16, 64, 10), (16, 10, 64), (64, 16, 10)];
-    for (m, k, n) in
-        shapes.into_iter().chain([(100, 100, 100), (9, 256, 33), (129, 257, 65), (1, 1000, 1), (1000, 1, 1)])
-    {
+    let shapes =
+        [(16, 784, 128), (784, 16, 128), (48, 128, 64), (16, 64, 10), (16, 10, 64), (64, 16, 10)];
+    for (m, k, n) in shapes.into_iter().chain([
+        (100, 100, 100),
+        (9, 256, 33),
+        (129, 257, 65),
+        (1, 1000, 1),
+        (1000, 1, 1),
+    ]) {
         for beta in [0.0, 1.0, 0.875] {
             let c = random_matrix(m, n, 3);
             check(&random_matrix(m, k, 1), &random_matrix(k, n, 2), beta, &c);
@@ -216,7 +258,8 @@ fn large_shapes() {
     }
 }
 
-/// Shapes of more than one block either way, with columns and steps left over; B is packed in all but the first: see `packs`.
+/// Shapes of more than one block either way, with columns and steps left over; B is packed in all
+/// but the first: see `packs`.
 #[test]
 fn packing_changes_no_bit() {
     for (m, k, n) in [(21, 300, 1030), (133, 300, 515), (128, 70, 961), (130, 600, 120)] {
@@ -225,13 +268,15 @@ fn packing_changes_no_bit() {
     }
 }
 
-/// Shapes large enough to be shared among threads, some with fewer rows than these, none a multiple of a tile.
+/// Shapes large enough to be shared among threads, some with fewer rows than these, none a multiple
+/// of a tile.
 #[test]
 fn threads_change_no_bit() {
     let few_rows = [(9, 1001, 1003), (61, 1030, 517), (131, 901, 303)];
     let more = [(131, 901, 261), (301, 217, 131), (1027, 93, 101), (523, 401, 97), (601, 261, 300)];
     for (m, k, n) in few_rows.into_iter().chain(more) {
-        let (a, b, c) = (sparse_matrix(m, k, 1, 0.5), random_matrix(k, n, 2), random_matrix(m, n, 3));
+        let (a, b, c) =
+            (sparse_matrix(m, k, 1, 0.5), random_matrix(k, n, 2), random_matrix(m, n, 3));
         let (a_transposed, b_transposed) = (naive_transpose(&a), naive_transpose(&b));
         for cpu in Cpu::supported() {
             let all = |threads: usize| {
@@ -243,7 +288,8 @@ fn threads_change_no_bit() {
                 matmul_transposed_b(cpu, &a, &b_transposed, by_b, &mut Default::default());
                 let row = random_matrix(1, n, 4);
                 let mut with_row = c.clone();
-                Product { beta: 0.5, row: Some(&row), ..Product::new(&a, &b) }.write_to(cpu, &mut with_row);
+                Product { beta: 0.5, bias: Some(&row), ..Product::new(&a, &b) }
+                    .write_to(cpu, &mut with_row);
                 let mut transposed = Matrix::default();
                 transpose(cpu, &b, &mut transposed);
                 products.into_iter().chain([with_row, transposed]).collect::<Vec<_>>()
@@ -258,8 +304,9 @@ fn threads_change_no_bit() {
     }
 }
 
-/// The three loops above could share a mistake with the kernels. In f64, with the bound that any order of summation keeps:
-/// Higham, "Accuracy and Stability of Numerical Algorithms" (2002), §3.1: (k + 2)·u·Σ|terms|, for k + 1 terms.
+/// The three loops above could share a mistake with the kernels. In f64, with the bound that any
+/// order of summation keeps: Higham, "Accuracy and Stability of Numerical Algorithms" (2002), §3.1:
+/// (k + 2)·u·Σ|terms|, for k + 1 terms.
 #[test]
 fn every_instruction_set_is_near_the_product_in_f64() {
     let (m, k, n, beta) = (13, 301, 37, -0.7);
@@ -270,7 +317,8 @@ fn every_instruction_set_is_near_the_product_in_f64() {
         for i in 0..m {
             for j in 0..n {
                 let products = (0..k).map(|k| f64::from(a.row(i)[k]) * f64::from(b.row(k)[j]));
-                let terms: Vec<f64> = products.chain([f64::from(beta) * f64::from(c.row(i)[j])]).collect();
+                let terms: Vec<f64> =
+                    products.chain([f64::from(beta) * f64::from(c.row(i)[j])]).collect();
                 let bound = (k + 2) as f64 * U * terms.iter().map(|term| term.abs()).sum::<f64>();
                 let error = (f64::from(found.row(i)[j]) - terms.iter().sum::<f64>()).abs();
                 assert!(error <= bound, "{cpu} at {i}, {j}: {error:e} above {bound:e}");
@@ -283,8 +331,11 @@ fn every_instruction_set_is_near_the_product_in_f64() {
 fn shapes_that_do_not_fit_are_refused() {
     let zeros = Matrix::zeros;
     for cpu in Cpu::supported() {
-        for (a, b, c) in [((2, 3), (4, 5), (2, 5)), ((2, 3), (3, 5), (1, 5)), ((2, 3), (3, 5), (2, 6))] {
-            let ([a, b], mut c) = ([a, b].map(|(rows, columns)| zeros(rows, columns)), zeros(c.0, c.1));
+        for (a, b, c) in
+            [((2, 3), (4, 5), (2, 5)), ((2, 3), (3, 5), (1, 5)), ((2, 3), (3, 5), (2, 6))]
+        {
+            let ([a, b], mut c) =
+                ([a, b].map(|(rows, columns)| zeros(rows, columns)), zeros(c.0, c.1));
             let [at, bt] = [&a, &b].map(naive_transpose);
             let mut refused = |product: &dyn Fn(&mut Matrix)| {
                 assert!(catch_unwind(AssertUnwindSafe(|| product(&mut c))).is_err(), "{cpu}");
@@ -298,7 +349,8 @@ fn shapes_that_do_not_fit_are_refused() {
         }
     }
     let product = |row| {
-        Product { row: Some(&row), ..Product::new(&zeros(2, 3), &zeros(3, 5)) }.write_to(Cpu::best(), &mut zeros(2, 5));
+        Product { bias: Some(&row), ..Product::new(&zeros(2, 3), &zeros(3, 5)) }
+            .write_to(Cpu::best(), &mut zeros(2, 5));
     };
     product(zeros(1, 5));
     for (rows, columns) in [(1, 4), (1, 6), (2, 5), (0, 5)] {

@@ -24,8 +24,8 @@ fn pictures(count: usize, size: usize, seed: u64, share: f32) -> Images {
     images
 }
 
-/// Both products of these images with `columns`, by every instruction set and so many threads, against
-/// the loops that skip nothing: bit for bit, since what is skipped adds 0.
+/// Both products of these images with `columns`, by every instruction set and so many threads,
+/// against the loops that skip nothing: bit for bit, since what is skipped adds 0.
 fn check(images: &Images, columns: usize, beta: f32, threads: &[usize]) {
     let (count, size) = (images.count(), images.size());
     let [w, d] = [(size, 1), (count, 2)].map(|(rows, seed)| random_matrix(rows, columns, seed));
@@ -39,7 +39,8 @@ fn check(images: &Images, columns: usize, beta: f32, threads: &[usize]) {
             [forward, naive(cpu, &naive_transpose(p), &d, beta, Some(&row), &w)]
         });
         for &threads in threads {
-            let what = format!("{cpu}, {threads} threads, {count} × {size} × {columns}, β = {beta}");
+            let what =
+                format!("{cpu}, {threads} threads, {count} × {size} × {columns}, β = {beta}");
             let (cpu, mut z, mut after) = (cpu.on_threads(threads), d.clone(), w.clone());
             multiply_pixels(cpu, &batch, &w, &row, &mut z);
             assert_same(&format!("forward, {what}"), &z, forward);
@@ -52,9 +53,11 @@ fn check(images: &Images, columns: usize, beta: f32, threads: &[usize]) {
 /// The plain loop: what `batch` must hold of the images of these numbers.
 fn check_load(batch: &Batch, images: &Images, numbers: &[usize]) {
     let size = images.size();
-    let (mut pixels, mut sums) = (Matrix::zeros(numbers.len(), size), Matrix::zeros(1, numbers.len()));
+    let (mut pixels, mut sums) =
+        (Matrix::zeros(numbers.len(), size), Matrix::zeros(1, numbers.len()));
     let (words, image_words) = (size.div_ceil(64), numbers.len().div_ceil(64));
-    let [mut by_image, mut by_pixel] = [vec![0; numbers.len() * words], vec![0; size * image_words]];
+    let [mut by_image, mut by_pixel] =
+        [vec![0; numbers.len() * words], vec![0; size * image_words]];
     for (r, &i) in numbers.iter().enumerate() {
         let mut sum = 0;
         for (k, &p) in images.image(i).iter().enumerate() {
@@ -130,25 +133,28 @@ fn every_edge_of_a_word_and_of_a_strip() {
 /// Enough to be shared among threads, in parts that are not equal.
 #[test]
 fn threads_multiply_the_same_pixels() {
-    for (count, size, columns) in [(129, 783, 65), (64, 785, 129), (63, 301, 300), (16, 784, 1003)] {
+    for (count, size, columns) in [(129, 783, 65), (64, 785, 129), (63, 301, 300), (16, 784, 1003)]
+    {
         for beta in [0.0, 0.875] {
             check(&pictures(count, size, 1, 0.7), columns, beta, &[1, 2, 3, 7, 100]);
         }
     }
 }
 
-/// Rows of W that no image has a pixel for, and images that have none, are not even looked at: there is
-/// no number in them. All others are.
+/// Rows of W that no image has a pixel for, and images that have none, are not even looked at:
+/// there is no number in them. All others are.
 #[test]
 fn background_is_skipped_and_nothing_else() {
     for (count, size) in [(1, 1), (2, 64), (65, 66), (130, 784)] {
         for one in [false, true] {
-            // All but every third pixel, of all but every third image; or a single pixel of one image.
+            // All but every third pixel, of all but every third image; or a single pixel of one
+            // image.
             let is_ink = |i: usize, k: usize| match one {
                 true => i == count - 1 && k == size - 1,
                 false => i % 3 != 1 && k % 3 != 1,
             };
-            let pixels = (0..count * size).map(|at| u8::from(is_ink(at / size, at % size))).collect();
+            let pixels =
+                (0..count * size).map(|at| u8::from(is_ink(at / size, at % size))).collect();
             let images = Images { rows: 1, columns: size, pixels };
             let row = Matrix::zeros(1, 5);
             for cpu in Cpu::supported() {
@@ -159,7 +165,8 @@ fn background_is_skipped_and_nothing_else() {
                     matrix
                 };
                 let nans = |matrix: &Matrix| matrix.iter().filter(|x| x.is_nan()).count();
-                let (has_ink, mut z) = (|k| (0..count).any(|i| is_ink(i, k)), Matrix::zeros(count, 5));
+                let (has_ink, mut z) =
+                    (|k| (0..count).any(|i| is_ink(i, k)), Matrix::zeros(count, 5));
                 multiply_pixels(cpu, &batch, &nan_where(size, &|k| !has_ink(k)), &row, &mut z);
                 assert_eq!(nans(&z), 0, "{cpu}, {count} × {size}");
                 multiply_pixels(cpu, &batch, &nan_where(size, &has_ink), &row, &mut z);
@@ -168,11 +175,21 @@ fn background_is_skipped_and_nothing_else() {
 
                 let is_inked = |i| (0..size).any(|k| is_ink(i, k));
                 let mut w = Matrix::zeros(size, 5);
-                add_pixel_gradient(cpu, &batch, &nan_where(count, &|i| !is_inked(i)), 1.0, &row, &mut w);
+                add_pixel_gradient(
+                    cpu,
+                    &batch,
+                    &nan_where(count, &|i| !is_inked(i)),
+                    1.0,
+                    &row,
+                    &mut w,
+                );
                 assert_eq!(nans(&w), 0, "{cpu}, {count} × {size}");
                 add_pixel_gradient(cpu, &batch, &nan_where(count, &is_inked), 1.0, &row, &mut w);
                 let all = (0..size).filter(|&k| has_ink(k));
-                assert!(all.clone().all(|k| w.row(k).iter().all(|x| x.is_nan())), "{cpu}, {count} × {size}");
+                assert!(
+                    all.clone().all(|k| w.row(k).iter().all(|x| x.is_nan())),
+                    "{cpu}, {count} × {size}"
+                );
                 // Two pixels that are neighbours are taken together.
                 assert!(nans(&w) <= 10 * all.count(), "{cpu}, {count} × {size}");
             }
@@ -185,7 +202,8 @@ fn shapes_that_do_not_fit_are_refused() {
     let (batch, zeros) = (batch(Cpu::best(), &noise(4, 6, 0.5, 1)), Matrix::zeros);
     let forward = |w: (usize, usize), row: (usize, usize), z: (usize, usize)| {
         let (w, row, mut z) = (zeros(w.0, w.1), zeros(row.0, row.1), zeros(z.0, z.1));
-        catch_unwind(AssertUnwindSafe(|| multiply_pixels(Cpu::best(), &batch, &w, &row, &mut z))).is_ok()
+        catch_unwind(AssertUnwindSafe(|| multiply_pixels(Cpu::best(), &batch, &w, &row, &mut z)))
+            .is_ok()
     };
     assert!(forward((6, 5), (1, 5), (4, 5)));
     for (w, row, z) in [
@@ -201,7 +219,10 @@ fn shapes_that_do_not_fit_are_refused() {
     }
     let backward = |d: (usize, usize), row: (usize, usize), w: (usize, usize)| {
         let (d, row, mut w) = (zeros(d.0, d.1), zeros(row.0, row.1), zeros(w.0, w.1));
-        catch_unwind(AssertUnwindSafe(|| add_pixel_gradient(Cpu::best(), &batch, &d, 1.0, &row, &mut w))).is_ok()
+        catch_unwind(AssertUnwindSafe(|| {
+            add_pixel_gradient(Cpu::best(), &batch, &d, 1.0, &row, &mut w)
+        }))
+        .is_ok()
     };
     assert!(backward((4, 5), (1, 5), (6, 5)));
     for (d, row, w) in [

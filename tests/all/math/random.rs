@@ -1,6 +1,7 @@
 //! Random numbers: what they are used for, and that they are as random as they claim.
 //!
-//! Every bound is `SIGMAS` standard errors of the estimate, computed from the distribution that is claimed.
+//! Every bound is `SIGMAS` standard errors of the estimate, computed from the distribution that is
+//! claimed.
 
 use std::collections::HashSet;
 
@@ -16,7 +17,7 @@ fn rng(seed: u64) -> Rng {
     Rng::new(seed, Stream::Shuffle)
 }
 
-// ---- The generator -----------------------------------------------------------------------------------------------
+// ---- The generator -----------------------------------------------------------------------------
 
 #[test]
 fn no_number_comes_again_and_every_bit_is_set_half_the_time() {
@@ -24,7 +25,12 @@ fn no_number_comes_again_and_every_bit_is_set_half_the_time() {
     let numbers: Vec<u64> = (0..COUNT).map(|_| rng.next_u64()).collect();
     assert_eq!(numbers.iter().collect::<HashSet<_>>().len(), COUNT);
     for bit in 0..64 {
-        assert_mean(&format!("bit {bit}"), numbers.iter().map(|x| (x >> bit & 1) as f64), 0.5, 0.25);
+        assert_mean(
+            &format!("bit {bit}"),
+            numbers.iter().map(|x| (x >> bit & 1) as f64),
+            0.5,
+            0.25,
+        );
     }
 }
 
@@ -56,10 +62,17 @@ fn normal_numbers_have_their_moments_and_tails() {
     // The smallest 1 - u is 2⁻⁵³.
     assert!(x.iter().all(|x| x.abs() <= (2.0 * 53.0 * 2.0_f64.ln()).sqrt()));
     for (k, moment, of_square) in [(1, 0.0, 1.0), (2, 1.0, 3.0), (3, 0.0, 15.0), (4, 3.0, 105.0)] {
-        assert_mean(&format!("moment {k}"), x.iter().map(|x| x.powi(k)), moment, of_square - moment * moment);
+        assert_mean(
+            &format!("moment {k}"),
+            x.iter().map(|x| x.powi(k)),
+            moment,
+            of_square - moment * moment,
+        );
     }
     // 2·(1 - Φ(t)), from any table of the normal distribution.
-    for (t, share) in [(0.5, 0.617_075), (1.0, 0.317_311), (2.0, 0.045_500), (3.0, 0.002_700), (4.0, 6.334e-5)] {
+    for (t, share) in
+        [(0.5, 0.617_075), (1.0, 0.317_311), (2.0, 0.045_500), (3.0, 0.002_700), (4.0, 6.334e-5)]
+    {
         let beyond = x.iter().map(|x| f64::from(u8::from(x.abs() > t)));
         assert_mean(&format!("beyond {t}"), beyond, share, share * (1.0 - share));
     }
@@ -84,7 +97,7 @@ fn numbers_below_a_bound_are_equally_likely() {
     assert!((0..100).all(|_| rng.below(usize::MAX) < usize::MAX));
 }
 
-// ---- Order -------------------------------------------------------------------------------------------------------
+// ---- Order -------------------------------------------------------------------------------------
 
 proptest! {
     #[test]
@@ -120,28 +133,40 @@ fn every_order_is_equally_likely() {
     assert_uniform("places", &places, 81);
 }
 
-// ---- Seeds -------------------------------------------------------------------------------------------------------
+// ---- Seeds -------------------------------------------------------------------------------------
 
 #[test]
 fn neighbouring_seeds_and_streams_have_nothing_in_common() {
-    let seeds: Vec<u64> =
-        (0..1000).flat_map(|i| [i, u64::MAX - i, 1 << (i % 64)]).collect::<HashSet<_>>().into_iter().collect();
+    let seeds: Vec<u64> = (0..1000)
+        .flat_map(|i| [i, u64::MAX - i, 1 << (i % 64)])
+        .collect::<HashSet<_>>()
+        .into_iter()
+        .collect();
     let start = |seed, stream| {
         let mut rng = Rng::new(seed, stream);
         [0; 4].map(|_: u64| rng.next_u64())
     };
-    let starts: Vec<u64> = seeds.iter().flat_map(|&seed| STREAMS.map(|stream| start(seed, stream))).flatten().collect();
+    let starts: Vec<u64> = seeds
+        .iter()
+        .flat_map(|&seed| STREAMS.map(|stream| start(seed, stream)))
+        .flatten()
+        .collect();
     assert_eq!(starts.iter().collect::<HashSet<_>>().len(), starts.len());
     assert_eq!(start(1, Stream::Dropout), start(1, Stream::Dropout));
 
     // Two unrelated numbers of 64 bits differ in 32 of them, with the variance of 64 coins: 16.
-    let differing = |a: [u64; 4], b: [u64; 4]| (0..4).map(move |i| f64::from((a[i] ^ b[i]).count_ones()));
+    let differing =
+        |a: [u64; 4], b: [u64; 4]| (0..4).map(move |i| f64::from((a[i] ^ b[i]).count_ones()));
     let seeds = (0..1000).chain(u64::MAX - 1000..u64::MAX);
-    let by_seed = seeds.clone().flat_map(|s| STREAMS.map(|p| differing(start(s, p), start(s + 1, p)))).flatten();
+    let by_seed = seeds
+        .clone()
+        .flat_map(|s| STREAMS.map(|p| differing(start(s, p), start(s + 1, p))))
+        .flatten();
     assert_mean("seeds", by_seed, 32.0, 16.0);
     let [a, b, c] = STREAMS;
-    let by_stream =
-        seeds.flat_map(|s| [(a, b), (b, c), (c, a)].map(|(p, q)| differing(start(s, p), start(s, q)))).flatten();
+    let by_stream = seeds
+        .flat_map(|s| [(a, b), (b, c), (c, a)].map(|(p, q)| differing(start(s, p), start(s, q))))
+        .flatten();
     assert_mean("streams", by_stream, 32.0, 16.0);
 }
 
@@ -155,8 +180,9 @@ fn the_largest_uniform_number_is_below_one() {
     assert!(rng(SEED).normal().is_finite());
 }
 
-/// The seed that the mixing of seed and stream maps to zero, where xorshift would stay for ever. It goes to 1, from where
-/// the numbers are those of Marsaglia's shifts 12, 25, 27 and Vigna's multiplier, computed elsewhere.
+/// The seed that the mixing of seed and stream maps to zero, where xorshift would stay for ever. It
+/// goes to 1, from where the numbers are those of Marsaglia's shifts 12, 25, 27 and Vigna's
+/// multiplier, computed elsewhere.
 #[test]
 fn no_seed_is_stuck_at_zero() {
     for stream in STREAMS {
@@ -164,38 +190,53 @@ fn no_seed_is_stuck_at_zero() {
         let mut rng = Rng::new(seed, stream);
         let known = [0x47e4_ce4b_896c_dd1d, 0xabcf_a6a8_e079_651d, 0xb9d1_0d8f_eb73_1f57];
         assert_eq!([0; 3].map(|_: u64| rng.next_u64()), known);
-        assert_eq!((0..1000).map(|_| rng.next_u64()).filter(|&x| x != 0).collect::<HashSet<_>>().len(), 1000);
+        assert_eq!(
+            (0..1000).map(|_| rng.next_u64()).filter(|&x| x != 0).collect::<HashSet<_>>().len(),
+            1000
+        );
     }
 }
 
-// ---- Initialisation ----------------------------------------------------------------------------------------------
+// ---- Initialisation ----------------------------------------------------------------------------
 
 /// N(0, deviation²), by its first four moments.
 #[track_caller]
 fn assert_normal(what: &str, values: &[f32], deviation: f64) {
     let x = || values.iter().map(|&x| f64::from(x) / deviation);
     for (k, moment, of_square) in [(1, 0.0, 1.0), (2, 1.0, 3.0), (3, 0.0, 15.0), (4, 3.0, 105.0)] {
-        assert_mean(&format!("{what}, moment {k}"), x().map(|x| x.powi(k)), moment, of_square - moment * moment);
+        assert_mean(
+            &format!("{what}, moment {k}"),
+            x().map(|x| x.powi(k)),
+            moment,
+            of_square - moment * moment,
+        );
     }
 }
 
-/// For weights and biases alike, but for He's biases. Flat and tall layers, so that fan_in and fan_out can't be mistaken for each other,
-/// and the widest have enough biases for a narrow bound.
+/// For weights and biases alike, but for He's biases. Flat and tall layers, so that fan_in and
+/// fan_out can't be mistaken for each other, and the widest have enough biases for a narrow bound.
 #[test]
 fn initial_weights_and_biases_have_the_spread_of_their_rule() {
     for (fan_in, fan_out) in [(784, 128), (128, 64), (3, 40_000), (2000, 10)] {
         let rng = || Rng::new(1, Stream::Initialisation);
         let xavier = (2.0 / (fan_in + fan_out) as f64).sqrt();
         let he = (2.0 / fan_in as f64).sqrt();
-        for (initialisation, deviation) in
-            [(Initialisation::Normal, 0.02), (Initialisation::Xavier, xavier), (Initialisation::He, he)]
-        {
+        for (initialisation, deviation) in [
+            (Initialisation::Normal, 0.02),
+            (Initialisation::Xavier, xavier),
+            (Initialisation::He, he),
+        ] {
             let layer = Linear::new(fan_in, fan_out, initialisation, &mut rng());
-            assert_eq!((layer.weight.rows(), layer.weight.columns(), layer.bias.len()), (fan_in, fan_out, fan_out));
+            assert_eq!(
+                (layer.weight.rows(), layer.weight.columns(), layer.bias.len()),
+                (fan_in, fan_out, fan_out)
+            );
             let what = format!("{initialisation:?} {fan_in} × {fan_out}");
             assert_normal(&format!("{what} weight"), &layer.weight.to_vec(), deviation);
             match initialisation {
-                Initialisation::He => assert!(layer.bias.iter().all(|b| b.to_bits() == 0), "{what} bias"),
+                Initialisation::He => {
+                    assert!(layer.bias.iter().all(|b| b.to_bits() == 0), "{what} bias")
+                }
                 _ => assert_normal(&format!("{what} bias"), &layer.bias, deviation),
             }
             assert_ne!(layer.bias, layer.weight.to_vec()[..fan_out], "biases are drawn anew");

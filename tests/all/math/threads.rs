@@ -73,7 +73,7 @@ fn a_large_matrix_is_packed_for_many_rows() {
     }
 }
 
-// ---- In a process of its own, where no other test has the threads ---------------------------------
+// ---- In a process of its own, where no other test has the threads ------------------------------
 
 const ALONE: &str = "MNIST_MLP_TEST_ALONE";
 

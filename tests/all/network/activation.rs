@@ -39,7 +39,8 @@ fn softmax(cpu: Cpu, z: &[f32]) -> Vec<f32> {
 
 /// Floats of both signs up to 87, every 997th of all there are, and the ends.
 fn dense_sweep() -> Vec<f32> {
-    let positive = (0..=87.0_f32.to_bits()).step_by(997).chain([87.0_f32.to_bits()]).map(f32::from_bits);
+    let positive =
+        (0..=87.0_f32.to_bits()).step_by(997).chain([87.0_f32.to_bits()]).map(f32::from_bits);
     positive.flat_map(|x| [x, -x]).collect()
 }
 
@@ -76,8 +77,9 @@ fn exp_of_a_nan_is_nan_and_beyond_87_it_is_held() {
 }
 
 proptest! {
-    /// Two errors of exp (the numerator's, and at most the same in the sum), n - 1 roundings of the sum, one of the
-    /// quotient. The logits are multiples of 1/16, so that a shift of them is exact, and changes nothing.
+    /// Two errors of exp (the numerator's, and at most the same in the sum), n - 1 roundings of the
+    /// sum, one of the quotient. The logits are multiples of 1/16, so that a shift of them is
+    /// exact, and changes nothing.
     #[test]
     fn softmax_is_near_that_of_f64_and_does_not_change_with_a_shift(
         z in prop::collection::vec((-640..=640).prop_map(|i| i as f32 / 16.0), 1..40),
@@ -109,7 +111,8 @@ proptest! {
             prop_assert!((sum - 1.0).abs() <= z.len() as f64 * U * 1.01, "{}: {}", cpu, sum);
             for i in 0..z.len() {
                 for j in 0..z.len() {
-                    // Logits that are neighbouring floats may come out in the other order by the error of exp.
+                    // Logits that are neighbouring floats may come out in the other order by the
+                    // error of exp.
                     let slack = 1.0 + 2.0 * EXP_ERROR;
                     prop_assert!(z[i] > z[j] || f64::from(p[i]) <= f64::from(p[j]) * slack, "{}: {:?}", cpu, p);
                 }
@@ -123,7 +126,11 @@ fn softmax_of_equal_logits_is_even() {
     for cpu in Cpu::supported() {
         for z in [0.0, -0.0, 1.0, 1e30, -1e30, f32::MAX, f32::MIN] {
             for classes in [1, 2, 3, 10, 256] {
-                assert_eq!(softmax(cpu, &vec![z; classes]), vec![1.0 / classes as f32; classes], "{cpu}, {z}");
+                assert_eq!(
+                    softmax(cpu, &vec![z; classes]),
+                    vec![1.0 / classes as f32; classes],
+                    "{cpu}, {z}"
+                );
             }
         }
         let [p, q] = softmax(cpu, &[1e30, -1e30])[..] else { unreachable!() };
@@ -151,7 +158,8 @@ fn softmax_takes_each_row_by_itself_and_keeps_a_nan() {
     }
 }
 
-/// e⁻ᶻ comes with the error of exp, of which σ takes the share 1 - σ; the sum and the quotient are rounded once each.
+/// e⁻ᶻ comes with the error of exp, of which σ takes the share 1 - σ; the sum and the quotient are
+/// rounded once each.
 const SIGMOID_ERROR: f64 = (EXP_ERROR + 2.0 * U) * 1.01;
 
 #[test]
@@ -160,13 +168,29 @@ fn sigmoid_is_near_that_of_f64_and_rises_from_0_to_1() {
     for cpu in Cpu::supported() {
         let sigmoid = |z: Vec<f32>| activate(Activation::Sigmoid, cpu, z);
         for (&z, a) in z.iter().zip(sigmoid(z.clone())) {
-            assert!((f64::from(a) * (1.0 + f64::from(-z).exp()) - 1.0).abs() <= SIGMOID_ERROR, "{cpu}: σ({z}) = {a}");
+            assert!(
+                (f64::from(a) * (1.0 + f64::from(-z).exp()) - 1.0).abs() <= SIGMOID_ERROR,
+                "{cpu}: σ({z}) = {a}"
+            );
         }
         let a = sigmoid(coarse_sweep());
         assert!(a.iter().all(|a| (0.0..=1.0).contains(a)) && a.is_sorted(), "{cpu}");
-        let ends = sigmoid(vec![0.0, -0.0, 40.0, 1e30, f32::INFINITY, -90.0, -1e30, f32::NEG_INFINITY, f32::NAN]);
+        let ends = sigmoid(vec![
+            0.0,
+            -0.0,
+            40.0,
+            1e30,
+            f32::INFINITY,
+            -90.0,
+            -1e30,
+            f32::NEG_INFINITY,
+            f32::NAN,
+        ]);
         assert_eq!(ends[..5], [0.5, 0.5, 1.0, 1.0, 1.0], "{cpu}");
-        assert!(ends[5..8].iter().all(|a| (0.0..1e-37).contains(a)) && ends[8].is_nan(), "{cpu}: {ends:?}");
+        assert!(
+            ends[5..8].iter().all(|a| (0.0..1e-37).contains(a)) && ends[8].is_nan(),
+            "{cpu}: {ends:?}"
+        );
     }
 }
 
@@ -175,13 +199,17 @@ fn fused_instruction_sets_agree_bit_by_bit() {
     let of_cpu = |cpu: Cpu| {
         let mut p = random_matrix(50, 37, 1);
         activation::softmax(cpu, &mut p);
-        (Activation::ALL.map(|activation| bits(&activate(activation, cpu, coarse_sweep()))), bits(&p.to_vec()))
+        (
+            Activation::ALL.map(|activation| bits(&activate(activation, cpu, coarse_sweep()))),
+            bits(&p.to_vec()),
+        )
     };
     let by_cpu: Vec<_> = fused_cpus().into_iter().map(of_cpu).collect();
     assert!(by_cpu.windows(2).all(|pair| pair[0] == pair[1]));
 }
 
-/// The absolute error of tanh is twice that of σ(2z) and one rounding; that of SiLU, z times that of σ and one of its own.
+/// The absolute error of tanh is twice that of σ(2z) and one rounding; that of SiLU, z times that
+/// of σ and one of its own.
 #[test]
 fn the_other_activations_are_near_those_of_f64() {
     let z = coarse_sweep();
@@ -189,13 +217,22 @@ fn the_other_activations_are_near_those_of_f64() {
         let check = |activation, f: &dyn Fn(f64) -> f64, error: &dyn Fn(f64) -> f64| {
             for (&z, a) in z.iter().zip(activate(activation, cpu, z.clone())) {
                 let z = f64::from(z);
-                assert!((f64::from(a) - f(z)).abs() <= error(z), "{cpu}: {activation:?}({z}) = {a}, not {}", f(z));
+                assert!(
+                    (f64::from(a) - f(z)).abs() <= error(z),
+                    "{cpu}: {activation:?}({z}) = {a}, not {}",
+                    f(z)
+                );
             }
-            assert!(activate(activation, cpu, vec![f32::NAN])[0].is_nan(), "{cpu}, {activation:?}: NaN shows");
+            assert!(
+                activate(activation, cpu, vec![f32::NAN])[0].is_nan(),
+                "{cpu}, {activation:?}: NaN shows"
+            );
         };
         check(Activation::Tanh, &f64::tanh, &|_| 2.0 * SIGMOID_ERROR + U);
         check(Activation::ReLU, &|z| z.max(0.0), &|_| 0.0);
         let sigmoid = |z: f64| 1.0 / (1.0 + (-z).exp());
-        check(Activation::SiLU, &|z| z * sigmoid(z), &|z| z.abs() * sigmoid(z) * (SIGMOID_ERROR + U) + 1e-35);
+        check(Activation::SiLU, &|z| z * sigmoid(z), &|z| {
+            z.abs() * sigmoid(z) * (SIGMOID_ERROR + U) + 1e-35
+        });
     }
 }

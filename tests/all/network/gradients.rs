@@ -1,13 +1,14 @@
 //! Every gradient against central finite differences, taken in f64 of a plain reference of our own.
 //!
 //! # Tolerances
-//! In f64, a difference with step h is wrong by about h²·f‴/6 + 2⁻⁵³·f/h: with h = 10⁻⁵ and f up to 10, under 10⁻⁹.
-//! What remains is the f32 rounding of the code under test. Each of its roundings changes a number by at most u = 2⁻²⁴ of
-//! it, and numbers here are about 1 or less: inputs, weights and activations are within ±1, and a sum of products that
-//! is larger than 1 has a gradient to match. On the way from the input to an element of a gradient and back lie fewer
-//! than ROUNDINGS of them, none of them amplified: the derivative of an activation is at most 1.1, and the Jacobian of
-//! softmax is no larger than 1/2. So an element may be off by ROUNDINGS·u = 1.5·10⁻⁵ at the very worst, while the
-//! gradients are of the size 0.01 to 1.
+//! In f64, a difference with step h is wrong by about h²·f‴/6 + 2⁻⁵³·f/h: with h = 10⁻⁵ and f up to
+//! 10, under 10⁻⁹. What remains is the f32 rounding of the code under test. Each of its roundings
+//! changes a number by at most u = 2⁻²⁴ of it, and numbers here are about 1 or less: inputs,
+//! weights and activations are within ±1, and a sum of products that is larger than 1 has a
+//! gradient to match. On the way from the input to an element of a gradient and back lie fewer than
+//! ROUNDINGS of them, none of them amplified: the derivative of an activation is at most 1.1, and
+//! the Jacobian of softmax is no larger than 1/2. So an element may be off by ROUNDINGS·u =
+//! 1.5·10⁻⁵ at the very worst, while the gradients are of the size 0.01 to 1.
 
 use crate::common::{self, U, batch, bits, noise, numbers, parameters, random_matrix};
 use mnist_mlp::data::Images;
@@ -54,11 +55,12 @@ fn dot(a: &[f64], b: &[f32]) -> f64 {
     a.iter().zip(b).map(|(a, &b)| a * f64::from(b)).sum()
 }
 
-// ---- The reference -----------------------------------------------------------------------------------------------
+// ---- The reference -----------------------------------------------------------------------------
 
 /// X·W + b of one row; `weight` is `fan_in × fan_out`, row after row.
 fn linear(x: &[f64], weight: &[f64], bias: &[f64]) -> Vec<f64> {
-    let column = |j: usize| x.iter().enumerate().map(|(i, x)| x * weight[i * bias.len() + j]).sum::<f64>();
+    let column =
+        |j: usize| x.iter().enumerate().map(|(i, x)| x * weight[i * bias.len() + j]).sum::<f64>();
     (0..bias.len()).map(|j| column(j) + bias[j]).collect()
 }
 
@@ -76,12 +78,14 @@ fn loss_of_logits(loss: Loss, z: &[f64], label: u8) -> f64 {
     let error = |(j, z): (usize, &f64)| z.exp() / sum - f64::from(u8::from(j == label));
     match loss {
         Loss::CrossEntropy => sum.ln() - z[label],
-        Loss::MeanSquaredError => z.iter().enumerate().map(|z| error(z).powi(2)).sum::<f64>() / z.len() as f64,
+        Loss::MeanSquaredError => {
+            z.iter().enumerate().map(|z| error(z).powi(2)).sum::<f64>() / z.len() as f64
+        }
     }
 }
 
-/// What training minimises on one batch, as a function of all weights and biases, layer after layer: the sum of the
-/// images' losses, and λ/2 of the sum of squared weights.
+/// What training minimises on one batch, as a function of all weights and biases, layer after
+/// layer: the sum of the images' losses, and λ/2 of the sum of squared weights.
 struct Objective<'a> {
     pixels: &'a Matrix,
     labels: &'a [u8],
@@ -95,7 +99,8 @@ struct Objective<'a> {
 
 impl Objective<'_> {
     fn value(&self, mut parameters: &[f64]) -> f64 {
-        let mut batch: Vec<Vec<f64>> = (0..self.pixels.rows()).map(|i| shifted(self.pixels.row(i))).collect();
+        let mut batch: Vec<Vec<f64>> =
+            (0..self.pixels.rows()).map(|i| shifted(self.pixels.row(i))).collect();
         let mut penalty = 0.0;
         for (l, pair) in WIDTHS.windows(2).enumerate() {
             let (weight, rest) = parameters.split_at(pair[0] * pair[1]);
@@ -104,14 +109,22 @@ impl Objective<'_> {
             penalty += self.weight_decay / 2.0 * weight.iter().map(|w| w * w).sum::<f64>();
             for (i, x) in batch.iter_mut().enumerate() {
                 *x = linear(x, weight, bias);
-                for (z, &mask) in x.iter_mut().zip(self.masks.get(l).map_or(&[][..], |mask| mask.row(i))) {
-                    let [before, after] = if self.after_activation { [1.0, mask] } else { [mask, 1.0] };
+                for (z, &mask) in
+                    x.iter_mut().zip(self.masks.get(l).map_or(&[][..], |mask| mask.row(i)))
+                {
+                    let [before, after] =
+                        if self.after_activation { [1.0, mask] } else { [mask, 1.0] };
                     *z = activate(self.activation, *z * f64::from(before)) * f64::from(after);
                 }
             }
         }
         assert!(parameters.is_empty());
-        batch.iter().zip(self.labels).map(|(z, &label)| loss_of_logits(self.loss, z, label)).sum::<f64>() + penalty
+        batch
+            .iter()
+            .zip(self.labels)
+            .map(|(z, &label)| loss_of_logits(self.loss, z, label))
+            .sum::<f64>()
+            + penalty
     }
 }
 
@@ -119,7 +132,7 @@ fn shifted(pixels: &[f32]) -> Vec<f64> {
     pixels.iter().map(|&p| f64::from(p) - 0.5).collect()
 }
 
-// ---- The network under test --------------------------------------------------------------------------------------
+// ---- The network under test --------------------------------------------------------------------
 
 const WIDTHS: [usize; 4] = [6, 5, 4, 3];
 
@@ -144,7 +157,8 @@ fn after(
 ) -> Vec<f32> {
     let (mut after, mut buffers) = (network.clone(), network.buffers());
     let zeros = |pair: &[usize]| Velocity::zeros(pair[0], pair[1]);
-    let mut velocities: Vec<Velocity> = WIDTHS.windows(2).filter(|_| steps[0].momentum > 0.0).map(zeros).collect();
+    let mut velocities: Vec<Velocity> =
+        WIDTHS.windows(2).filter(|_| steps[0].momentum > 0.0).map(zeros).collect();
     for &step in steps {
         buffers.batch.load(network.cpu, images, 0..images.count());
         after.train_step(&mut buffers, labels, loss, dropout.as_deref_mut(), step, &mut velocities);
@@ -166,27 +180,45 @@ fn masks(mut dropout: Dropout, batch: usize) -> Vec<Matrix> {
     hidden.map(mask).collect()
 }
 
-/// Both losses and all activations, with and without decay, without dropout and with it on either side of the activation.
+/// Both losses and all activations, with and without decay, without dropout and with it on either
+/// side of the activation.
 #[test]
 fn a_step_of_the_whole_network_goes_down_the_objective() {
     let (images, labels) = (noise(5, WIDTHS[0], 0.5, 2), [0, 2, 1, 1, 2]);
     let pixels = batch(Cpu::best(), &images).pixels().clone();
-    for (cpu, activation) in Cpu::supported().into_iter().flat_map(|k| Activation::ALL.map(|a| (k, a))) {
+    for (cpu, activation) in
+        Cpu::supported().into_iter().flat_map(|k| Activation::ALL.map(|a| (k, a)))
+    {
         let network = network(cpu, activation);
         for (loss, decay) in LOSSES.into_iter().flat_map(|loss| [(loss, 0.0), (loss, 0.0625)]) {
             for (p, after_activation) in [(0.0, false), (0.25, false), (0.25, true)] {
-                let mut dropout = Dropout { p, after_activation, rng: Rng::new(7, Stream::Dropout) };
+                let mut dropout =
+                    Dropout { p, after_activation, rng: Rng::new(7, Stream::Dropout) };
                 let masks = masks(dropout.clone(), labels.len());
                 let (pixels, labels, masks) = (&pixels, &labels[..], &masks[..]);
                 let weight_decay = f64::from(decay / STEP.learning_rate);
-                let objective = Objective { pixels, labels, activation, masks, after_activation, loss, weight_decay };
+                let objective = Objective {
+                    pixels,
+                    labels,
+                    activation,
+                    masks,
+                    after_activation,
+                    loss,
+                    weight_decay,
+                };
                 let expected = differences(&widen(&parameters(&network)), |x| objective.value(x));
-                assert!(expected.iter().filter(|g| g.abs() > 0.001).count() > expected.len() / 3, "{expected:?}");
+                assert!(
+                    expected.iter().filter(|g| g.abs() > 0.001).count() > expected.len() / 3,
+                    "{expected:?}"
+                );
                 let (dropout, step) = ((p > 0.0).then_some(&mut dropout), Step { decay, ..STEP });
                 let after = after(&network, (&images, labels), loss, dropout, &[step]);
                 let pairs = parameters(&network).into_iter().zip(after);
-                let found: Vec<f32> = pairs.map(|(before, after)| (before - after) / step.learning_rate).collect();
-                let what = format!("{cpu}, {activation:?}, {loss:?}, decay {decay}, dropout {p}, {after_activation}");
+                let found: Vec<f32> =
+                    pairs.map(|(before, after)| (before - after) / step.learning_rate).collect();
+                let what = format!(
+                    "{cpu}, {activation:?}, {loss:?}, decay {decay}, dropout {p}, {after_activation}"
+                );
                 assert_near(&what, &found, &expected);
             }
         }
@@ -201,13 +233,20 @@ fn momentum_takes_a_share_of_the_last_step_again() {
     let step = Step { learning_rate: 0.125, decay: 0.25, momentum: 0.75 };
     for cpu in Cpu::supported() {
         let network = network(cpu, Activation::Tanh);
-        let steps = |steps: &[Step]| widen(&after(&network, (&images, &labels), Loss::CrossEntropy, None, steps));
+        let steps = |steps: &[Step]| {
+            widen(&after(&network, (&images, &labels), Loss::CrossEntropy, None, steps))
+        };
         let [one, two] = [steps(&[step]), steps(&[step, step])];
         // Without momentum: the same first step, and from there the second.
         let plain = Step { momentum: 0.0, ..step };
-        assert_near("the first step", &one.iter().map(|&w| w as f32).collect::<Vec<_>>(), &steps(&[plain]));
+        assert_near(
+            "the first step",
+            &one.iter().map(|&w| w as f32).collect::<Vec<_>>(),
+            &steps(&[plain]),
+        );
         let start = widen(&parameters(&network));
-        let no_dropout = Dropout { p: 0.0, after_activation: false, rng: Rng::new(7, Stream::Dropout) };
+        let no_dropout =
+            Dropout { p: 0.0, after_activation: false, rng: Rng::new(7, Stream::Dropout) };
         let objective = Objective {
             pixels: &pixels,
             labels: &labels,
@@ -225,15 +264,24 @@ fn momentum_takes_a_share_of_the_last_step_again() {
         let expected = is_weight.enumerate().map(|(i, is_weight)| {
             let kept = if is_weight { 1.0 - f64::from(step.decay) } else { 1.0 };
             let first = one[i] - start[i]; // the decay is part of it, as of a gradient
-            kept * one[i] - f64::from(step.learning_rate) * gradient[i] + f64::from(step.momentum) * first
+            kept * one[i] - f64::from(step.learning_rate) * gradient[i]
+                + f64::from(step.momentum) * first
         });
         let found: Vec<f32> = two.iter().map(|&w| w as f32).collect();
         assert_near(&format!("{cpu}"), &found, &expected.collect::<Vec<_>>());
     }
 }
 
-/// Back through a layer, as training goes: the input gradient, unless the input is pixels, then the step.
-fn backward(layer: &mut Linear, cpu: Cpu, input: Input, d: &mut Matrix, dx: &mut Matrix, scratch: &mut [Matrix; 2]) {
+/// Back through a layer, as training goes: the input gradient, unless the input is pixels, then the
+/// step.
+fn backward(
+    layer: &mut Linear,
+    cpu: Cpu,
+    input: Input,
+    d: &mut Matrix,
+    dx: &mut Matrix,
+    scratch: &mut [Matrix; 2],
+) {
     if let Input::Activations(_) = input {
         layer.input_gradient(cpu, d, dx, scratch);
     }
@@ -244,7 +292,8 @@ fn backward(layer: &mut Linear, cpu: Cpu, input: Input, d: &mut Matrix, dx: &mut
 #[test]
 fn decay_is_for_weights_alone() {
     for cpu in Cpu::supported() {
-        let mut layer = Linear { weight: random_matrix(9, 7, 1), bias: random_matrix(1, 7, 2).to_vec() };
+        let mut layer =
+            Linear { weight: random_matrix(9, 7, 1), bias: random_matrix(1, 7, 2).to_vec() };
         let (x, pixels) = (random_matrix(4, 9, 3), batch(cpu, &noise(4, 9, 0.5, 3)));
         for input in [Input::Activations(&x), Input::Pixels(&pixels, &Matrix::zeros(1, 7))] {
             let before = layer.clone();
@@ -258,7 +307,8 @@ fn decay_is_for_weights_alone() {
     }
 }
 
-/// What is too small to change a weight goes no further, so that nothing has to compute with subnormal numbers.
+/// What is too small to change a weight goes no further, so that nothing has to compute with
+/// subnormal numbers.
 #[test]
 fn tiny_gradients_are_dropped() {
     for cpu in Cpu::supported() {
@@ -266,9 +316,17 @@ fn tiny_gradients_are_dropped() {
         let (x, pixels) = (random_matrix(4, 9, 3), batch(cpu, &noise(4, 9, 0.5, 3)));
         for (size, remains) in [(1e-23, true), (1e-25, false), (1e-40, false)] {
             for input in [Input::Activations(&x), Input::Pixels(&pixels, &Matrix::zeros(1, 7))] {
-                let (mut d, mut input_gradient) = (Matrix::from_rows(4, 7, &[size; 28]), Matrix::default());
+                let (mut d, mut input_gradient) =
+                    (Matrix::from_rows(4, 7, &[size; 28]), Matrix::default());
                 d.row_mut(2)[3] = -size;
-                backward(&mut layer, cpu, input, &mut d, &mut input_gradient, &mut Default::default());
+                backward(
+                    &mut layer,
+                    cpu,
+                    input,
+                    &mut d,
+                    &mut input_gradient,
+                    &mut Default::default(),
+                );
                 let numbers = d.iter().chain(input_gradient.iter());
                 assert!(numbers.copied().all(|x| (x != 0.0) == remains), "{cpu}, {size}");
             }
@@ -276,7 +334,7 @@ fn tiny_gradients_are_dropped() {
     }
 }
 
-// ---- Layer by layer ----------------------------------------------------------------------------------------------
+// ---- Layer by layer ----------------------------------------------------------------------------
 
 proptest! {
     /// With L = Σ D∘(X·W + b), ∂L/∂Z is D itself.

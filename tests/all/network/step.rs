@@ -1,4 +1,5 @@
-//! A layer's step against f64: that small steps are not lost, and that the column sums keep up with it.
+//! A layer's step against f64: that small steps are not lost, and that the column sums keep up with
+//! it.
 
 use crate::common::{U, batch, bits, noise, random_matrix};
 use mnist_mlp::data::batch::Batch;
@@ -7,7 +8,10 @@ use mnist_mlp::math::matrix::{Matrix, sum_rows};
 use mnist_mlp::network::layer::{ColumnSums, Input, Linear, Step, Velocity};
 
 fn layer(fan_in: usize, fan_out: usize) -> Linear {
-    Linear { weight: random_matrix(fan_in, fan_out, 1), bias: random_matrix(1, fan_out, 2).to_vec() }
+    Linear {
+        weight: random_matrix(fan_in, fan_out, 1),
+        bias: random_matrix(1, fan_out, 2).to_vec(),
+    }
 }
 
 /// How often a multiply-add is rounded.
@@ -22,11 +26,17 @@ fn roundings(cpu: Cpu, batch: usize) -> f64 {
 }
 
 /// Checks `W − lr·λ·W − lr·Xᵀ·D`, where X = P − `shift`. The result may be off by its own rounding,
-/// half a unit in the last place (at most U of it); by that of 1 − lr·λ, half as much; without fused
-/// instructions, by that of their product; and by those of the sum (Higham, "Accuracy and Stability of
-/// Numerical Algorithms" (2002), §3.1), which are relative to the step: of one below 1/batch of the
-/// weight, less than two units in all.
-fn check((what, cpu): (&str, Cpu), [before, after]: [&Linear; 2], (p, shift): (&Matrix, f64), d: &Matrix, step: Step) {
+/// half a unit in the last place (at most U of it); by that of 1 − lr·λ, half as much; without
+/// fused instructions, by that of their product; and by those of the sum (Higham, "Accuracy and
+/// Stability of Numerical Algorithms" (2002), §3.1), which are relative to the step: of one below
+/// 1/batch of the weight, less than two units in all.
+fn check(
+    (what, cpu): (&str, Cpu),
+    [before, after]: [&Linear; 2],
+    (p, shift): (&Matrix, f64),
+    d: &Matrix,
+    step: Step,
+) {
     let (rate, decay) = (f64::from(step.learning_rate), f64::from(step.decay));
     for k in 0..p.columns() {
         for j in 0..d.columns() {
@@ -84,15 +94,16 @@ fn sums(weight: &Matrix) -> Vec<[f64; 2]> {
     (0..weight.columns()).map(|j| [column(j).sum(), column(j).map(f64::abs).sum()]).collect()
 }
 
-/// What a step may move a kept sum from the true one by: each weight's last multiply-add, and the sum's,
-/// is rounded; and the step itself comes by two ways, Σ over pixels of Σ over images and the other way
-/// round. `d` is −lr·D.
+/// What a step may move a kept sum from the true one by: each weight's last multiply-add, and the
+/// sum's, is rounded; and the step itself comes by two ways, Σ over pixels of Σ over images and the
+/// other way round. `d` is −lr·D.
 fn drift(cpu: Cpu, after: &Matrix, batch: &Batch, d: &Matrix) -> Vec<f64> {
     let half = batch.pixels().columns() as f64 / 2.0;
     let ink = |i| half + batch.pixels().row(i).iter().map(|&p| f64::from(p)).sum::<f64>();
     let ink: Vec<f64> = (0..d.rows()).map(ink).collect();
     let of = |(j, [sum, size]): (usize, [f64; 2])| {
-        let step: f64 = ink.iter().enumerate().map(|(i, ink)| ink * f64::from(d.row(i)[j]).abs()).sum();
+        let step: f64 =
+            ink.iter().enumerate().map(|(i, ink)| ink * f64::from(d.row(i)[j]).abs()).sum();
         1.01 * each(cpu) * U * (size + sum.abs()) + 2.0 * roundings(cpu, d.rows()) * step
     };
     sums(after).into_iter().enumerate().map(of).collect()

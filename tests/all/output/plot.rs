@@ -1,4 +1,5 @@
-//! Figures, seen from outside: whatever goes in, a reader gets well-formed SVG with everything on the card.
+//! Figures, seen from outside: whatever goes in, a reader gets well-formed SVG with everything on
+//! the card.
 
 use mnist_mlp::output::plot::{Figure, Line};
 use proptest::prelude::*;
@@ -21,22 +22,32 @@ impl Element {
     /// The (x, y) that it draws at.
     fn points(&self) -> Vec<(f64, f64)> {
         let path = self.attributes.get("d").map_or("", String::as_str);
-        let numbers = path.split(['M', 'L', 'Z', ' ']).filter(|n| !n.is_empty()).map(|n| n.parse().expect("a number"));
-        let mut points: Vec<_> = numbers.collect::<Vec<f64>>().chunks(2).map(|pair| (pair[0], pair[1])).collect();
+        let numbers = path
+            .split(['M', 'L', 'Z', ' '])
+            .filter(|n| !n.is_empty())
+            .map(|n| n.parse().expect("a number"));
+        let mut points: Vec<_> =
+            numbers.collect::<Vec<f64>>().chunks(2).map(|pair| (pair[0], pair[1])).collect();
         for (x, y) in [("x", "y"), ("cx", "cy")] {
-            points.extend(self.attributes.contains_key(x).then(|| (self.number(x), self.number(y))));
+            points
+                .extend(self.attributes.contains_key(x).then(|| (self.number(x), self.number(y))));
         }
         points
     }
 }
 
-/// The elements of `svg`; a panic if it is not well-formed. Covers only the part of XML that figures use.
+/// The elements of `svg`; a panic if it is not well-formed. Covers only the part of XML that
+/// figures use.
 fn parse(svg: &str) -> Vec<Element> {
     let (mut elements, mut open): (Vec<Element>, Vec<usize>) = (Vec::new(), Vec::new());
     for piece in svg.split('<').skip(1) {
         let (tag, text) = piece.split_once('>').expect("a tag that ends");
         assert!(!text.chars().any(|c| c.is_control() && c != '\n'), "{text:?}");
-        assert!(text.split('&').skip(1).all(|entity| entity.starts_with("amp;") || entity.starts_with("lt;")));
+        assert!(
+            text.split('&')
+                .skip(1)
+                .all(|entity| entity.starts_with("amp;") || entity.starts_with("lt;"))
+        );
         if let Some(name) = tag.strip_prefix('/') {
             assert_eq!(elements[open.pop().expect("an open element")].name, name);
             continue;
@@ -46,9 +57,18 @@ fn parse(svg: &str) -> Vec<Element> {
         let mut parts = rest.split('\'');
         while let (Some(key), Some(value)) = (parts.next(), parts.next()) {
             let key = key.strip_suffix('=').expect("name='value'").trim();
-            assert!(!value.contains('&') && attributes.insert(key.to_string(), value.to_string()).is_none(), "{key}");
+            assert!(
+                !value.contains('&')
+                    && attributes.insert(key.to_string(), value.to_string()).is_none(),
+                "{key}"
+            );
         }
-        elements.push(Element { name: name.into(), attributes, text: text.into(), depth: open.len() });
+        elements.push(Element {
+            name: name.into(),
+            attributes,
+            text: text.into(),
+            depth: open.len(),
+        });
         if !tag.ends_with('/') {
             open.push(elements.len() - 1);
         }
@@ -61,14 +81,18 @@ fn parse(svg: &str) -> Vec<Element> {
 fn drawn(figure: &Figure) -> (Element, Vec<Element>) {
     let mut elements = parse(&figure.svg());
     let inner = elements.iter().rposition(|e| e.name == "svg").expect("an inner svg element");
-    let lines = elements.split_off(inner + 1).into_iter().filter(|e| e.attributes.contains_key("stroke-width"));
+    let lines = elements
+        .split_off(inner + 1)
+        .into_iter()
+        .filter(|e| e.attributes.contains_key("stroke-width"));
     (elements.remove(inner), lines.collect())
 }
 
 /// The labels of the y axis, or of the x axis.
 fn ticks(figure: &Figure, anchor: &str) -> Vec<(f64, (f64, f64))> {
     let labels = parse(&figure.svg()).into_iter().filter(|e| {
-        e.attributes.get("text-anchor").is_some_and(|of| of == anchor) && e.attributes["fill"] == "#59636e"
+        e.attributes.get("text-anchor").is_some_and(|of| of == anchor)
+            && e.attributes["fill"] == "#59636e"
     });
     let number = |text: &str| text.trim().parse::<f64>().expect("a number");
     let ticks: Vec<_> = labels.map(|e| (number(&e.text), e.points()[0])).collect();
@@ -169,10 +193,17 @@ fn a_band_reaches_as_far_below_its_line_as_above() {
     let mut figure = accuracy(&[0.5, 0.6]);
     figure.lines[0].deviations = vec![0.1, 0.05];
     let elements = parse(&figure.svg());
-    let band = elements.iter().find(|e| e.attributes.contains_key("fill-opacity")).unwrap().points();
+    let band =
+        elements.iter().find(|e| e.attributes.contains_key("fill-opacity")).unwrap().points();
     for (i, (x, y)) in drawn(&figure).1[0].points().into_iter().enumerate() {
         let (lower, upper) = (band[i], band[3 - i]);
-        assert!(lower.0 == x && upper.0 == x && upper.1 < y && (lower.1 + upper.1 - 2.0 * y).abs() < 0.3, "{band:?}");
+        assert!(
+            lower.0 == x
+                && upper.0 == x
+                && upper.1 < y
+                && (lower.1 + upper.1 - 2.0 * y).abs() < 0.3,
+            "{band:?}"
+        );
     }
 }
 
@@ -183,7 +214,11 @@ fn what_lies_beyond_the_bounds_is_cut_off_at_the_axis() {
     let (inner, lines) = drawn(&figure);
     let (height, points) = (inner.number("height"), lines[0].points());
     assert!(points[0].1 > height, "cut off: {points:?} in {height}");
-    assert_eq!((points[1].1, points[2].1), (1.0, height - 1.0), "the line's whole width at both ends of the axis");
+    assert_eq!(
+        (points[1].1, points[2].1),
+        (1.0, height - 1.0),
+        "the line's whole width at both ends of the axis"
+    );
 }
 
 #[test]
@@ -193,12 +228,22 @@ fn the_legend_explains_each_colour_and_each_stroke_once() {
     let line = |name: &str, dashed| Line { name: name.to_string(), dashed, ..Line::default() };
     let lines = names.iter().flat_map(|name| [line(name, true), line(name, false)]).collect();
     let svg = parse(&Figure { lines, ..accuracy(&[]) }.svg());
-    let words: Vec<_> = svg.iter().filter(|e| e.name == "text").map(|e| e.text.trim_end()).collect();
-    assert_eq!(words[1..9], ["Constant", "Step", "Cosine", "Cycle", "Other", "test", "train (running)", BAND]);
-    let samples: Vec<_> =
-        svg.iter().filter(|e| e.attributes.contains_key("stroke-width") && e.name == "path").collect();
+    let words: Vec<_> =
+        svg.iter().filter(|e| e.name == "text").map(|e| e.text.trim_end()).collect();
+    assert_eq!(
+        words[1..9],
+        ["Constant", "Step", "Cosine", "Cycle", "Other", "test", "train (running)", BAND]
+    );
+    let samples: Vec<_> = svg
+        .iter()
+        .filter(|e| e.attributes.contains_key("stroke-width") && e.name == "path")
+        .collect();
     let colours: BTreeSet<_> = samples.iter().map(|e| &e.attributes["stroke"]).collect();
-    assert_eq!((samples.len(), colours.len()), (7, 6), "five colours, and grey for the two strokes");
+    assert_eq!(
+        (samples.len(), colours.len()),
+        (7, 6),
+        "five colours, and grey for the two strokes"
+    );
     let dashed = samples.iter().map(|e| e.attributes.contains_key("stroke-dasharray"));
     assert!(dashed.eq((0..7).map(|i| i == 6)), "the last, train (running), is dashed");
 }

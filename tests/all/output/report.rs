@@ -17,14 +17,15 @@ use mnist_mlp::output::weights;
 use mnist_mlp::session;
 use mnist_mlp::training::Trained;
 
-// ---- Tools -------------------------------------------------------------------------------------------------------
+// ---- Tools -------------------------------------------------------------------------------------
 
 const DATA_START: &str = r#"<script type="application/json" id="data">"#;
 
 /// A network that was never trained, with what it makes of the test images.
 fn untrained(widths: &[usize], test: &Dataset, seed: u64) -> Trained {
     let mut rng = Rng::new(seed, Stream::Initialisation);
-    let mut network = Network::new(widths, Activation::Sigmoid, Initialisation::Xavier, &mut rng, Cpu::best());
+    let mut network =
+        Network::new(widths, Activation::Sigmoid, Initialisation::Xavier, &mut rng, Cpu::best());
     // Larger, so that it is surer of some images than of others.
     for layer in &mut network.layers {
         layer.weight.iter_mut().for_each(|weight| *weight *= 3.0);
@@ -79,45 +80,61 @@ fn pairs<'b>(value: &'b Value) -> Vec<(&'b str, &'b str)> {
 
 /// Base64 by its definition: six bits a digit, then whole bytes of them.
 fn unbase64(text: &str) -> Vec<u8> {
-    let digits = ('A'..='Z').chain('a'..='z').chain('0'..='9').chain(['+', '/']).collect::<Vec<_>>();
-    let value = |c| digits.iter().position(|&digit| digit == c).unwrap_or_else(|| panic!("{c} is no digit"));
+    let digits =
+        ('A'..='Z').chain('a'..='z').chain('0'..='9').chain(['+', '/']).collect::<Vec<_>>();
+    let value = |c| {
+        digits.iter().position(|&digit| digit == c).unwrap_or_else(|| panic!("{c} is no digit"))
+    };
     let values = text.trim_end_matches('=').chars().map(value);
-    let bits: Vec<u8> = values.flat_map(|digit| (0..6).rev().map(move |bit| (digit >> bit & 1) as u8)).collect();
+    let bits: Vec<u8> =
+        values.flat_map(|digit| (0..6).rev().map(move |bit| (digit >> bit & 1) as u8)).collect();
     bits.chunks_exact(8).map(|byte| byte.iter().fold(0, |byte, bit| byte << 1 | bit)).collect()
 }
 
-// ---- Base64 ------------------------------------------------------------------------------------------------------
+// ---- Base64 ------------------------------------------------------------------------------------
 
 #[test]
 fn base64_gives_the_vectors_of_rfc_4648() {
     let bytes = b"foobar";
-    for (length, expected) in (0..).zip(["", "Zg==", "Zm8=", "Zm9v", "Zm9vYg==", "Zm9vYmE=", "Zm9vYmFy"]) {
+    for (length, expected) in
+        (0..).zip(["", "Zg==", "Zm8=", "Zm9v", "Zm9vYg==", "Zm9vYmE=", "Zm9vYmFy"])
+    {
         assert_eq!(base64(&bytes[..length]), expected);
     }
     assert_eq!(base64(&[0xfb, 0xef, 0xbe, 0xff, 0xff, 0xff]), "++++////");
 }
 
-// ---- The page ----------------------------------------------------------------------------------------------------
+// ---- The page ----------------------------------------------------------------------------------
 
 #[test]
 fn no_text_of_a_run_changes_the_page_around_it() {
     let test = pictures(3, 4, 5, 3);
     let trained = untrained(&[20, 3], &test, 1);
     let evil = "</script><script>alert(1)</script><!--DATA--><!--SCRIPTS-->\"\\\n\u{2028}é";
-    let config = Config { output: evil.into(), class_names: vec![evil, "b", "c"], ..Config::default() };
+    let config =
+        Config { output: evil.into(), class_names: vec![evil, "b", "c"], ..Config::default() };
     let curves = "<svg><!--DATA--></svg>"; // looks like a place to fill, and is none
-    let (accuracies, examples) = ([(evil, "0.5 ± 0.1".into())], [vec![vec![1, 2], vec![3, 4]], vec![vec![5], vec![6]]]);
-    let html = report::html(&config, &accuracies, curves, b"weights", &both(&test), &examples, &trained);
+    let (accuracies, examples) =
+        ([(evil, "0.5 ± 0.1".into())], [vec![vec![1, 2], vec![3, 4]], vec![vec![5], vec![6]]]);
+    let html =
+        report::html(&config, &accuracies, curves, b"weights", &both(&test), &examples, &trained);
     let plain = page(&test, &trained);
     let data = json::parse(embedded(&html)).unwrap();
     assert!(pairs(member(&data, "config")).contains(&("learning rate", "0.02")));
     assert_eq!(pairs(member(&data, "accuracies")), [(evil, "0.5 ± 0.1")]);
     let example = |row, i| unbase64(text(&items(&items(member(&data, "examples"))[row])[i]));
     assert_eq!([example(0, 0), example(0, 1), example(1, 1)], [vec![1, 2], vec![3, 4], vec![6]]);
-    assert_eq!(items(member(&data, "class_names")).iter().map(text).collect::<Vec<_>>(), config.class_names);
+    assert_eq!(
+        items(member(&data, "class_names")).iter().map(text).collect::<Vec<_>>(),
+        config.class_names
+    );
     let around = html.replace(embedded(&html), "").replace(curves, "");
     assert_eq!(around, plain.replace(embedded(&plain), ""));
-    assert!(!embedded(&html).contains('<') && !plain.contains("<!--DATA-->") && !plain.contains("<!--SCRIPTS-->"));
+    assert!(
+        !embedded(&html).contains('<')
+            && !plain.contains("<!--DATA-->")
+            && !plain.contains("<!--SCRIPTS-->")
+    );
     assert_eq!((plain.matches("</script>").count(), plain.matches("</style>").count()), (8, 2));
 }
 
@@ -140,14 +157,18 @@ fn agrees(test: &Dataset, trained: &Trained) {
         surest.extend((prediction != truth).then(|| (row[prediction], [i, truth, prediction])));
     }
     surest.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
-    let confusion: Vec<Vec<usize>> = items(member(&data, "confusion")).iter().map(numbers).collect();
+    let confusion: Vec<Vec<usize>> =
+        items(member(&data, "confusion")).iter().map(numbers).collect();
     assert_eq!(confusion, counts);
 
     let mistakes = items(member(&data, "mistakes"));
     assert_eq!(mistakes.len(), surest.len().min(40));
     for (mistake, (probability, place)) in mistakes.iter().zip(surest) {
         assert_eq!(number::<f32>(member(mistake, "probability")), probability);
-        assert_eq!(["index", "truth", "prediction"].map(|name| number::<usize>(member(mistake, name))), place);
+        assert_eq!(
+            ["index", "truth", "prediction"].map(|name| number::<usize>(member(mistake, name))),
+            place
+        );
         assert_eq!(unbase64(text(member(mistake, "pixels"))), images.image(place[0]));
     }
 
@@ -155,27 +176,35 @@ fn agrees(test: &Dataset, trained: &Trained) {
     let count = images.count().min(200);
     assert_eq!(unbase64(text(member(samples, "pixels"))), images.pixels[..count * images.size()]);
     let rows: Vec<Vec<f32>> = items(member(samples, "probabilities")).iter().map(numbers).collect();
-    assert_eq!((rows.len(), rows.concat()), (count, probabilities.to_vec()[..count * classes].to_vec()));
+    assert_eq!(
+        (rows.len(), rows.concat()),
+        (count, probabilities.to_vec()[..count * classes].to_vec())
+    );
 }
 
 #[test]
 fn the_page_s_data_agrees_with_the_network() {
-    for (count, rows, columns, widths) in
-        [(300, 4, 5, &[20, 7, 6, 4][..]), (199, 1, 3, &[3, 2]), (200, 2, 2, &[4, 5, 11]), (1, 3, 2, &[6, 3])]
-    {
+    for (count, rows, columns, widths) in [
+        (300, 4, 5, &[20, 7, 6, 4][..]),
+        (199, 1, 3, &[3, 2]),
+        (200, 2, 2, &[4, 5, 11]),
+        (1, 3, 2, &[6, 3]),
+    ] {
         let test = pictures(count, rows, columns, widths[widths.len() - 1]);
         agrees(&test, &untrained(widths, &test, 3));
     }
     // Nothing is wrong: there are no mistakes to show.
     let mut test = pictures(50, 2, 3, 3);
     let trained = untrained(&[6, 3], &test, 3);
-    test.labels = (0..50).map(|i| mnist_mlp::metrics::argmax(trained.test_probabilities.row(i))).collect();
+    test.labels =
+        (0..50).map(|i| mnist_mlp::metrics::argmax(trained.test_probabilities.row(i))).collect();
     agrees(&test, &trained);
 }
 
 #[test]
 fn the_page_stays_small_whatever_the_images_and_classes() {
-    for (count, side, classes, bound) in [(2000, 28, 10, 750_000), (500, 28, 256, 1_500_000), (100, 200, 2, 1_500_000)]
+    for (count, side, classes, bound) in
+        [(2000, 28, 10, 750_000), (500, 28, 256, 1_500_000), (100, 200, 2, 1_500_000)]
     {
         let test = pictures(count, side, side, classes);
         let trained = untrained(&[side * side, 2, classes], &test, 1);
@@ -183,18 +212,20 @@ fn the_page_stays_small_whatever_the_images_and_classes() {
         assert!(html.len() < bound, "{} bytes beside the weights and the curves", html.len());
         // With the most weights that it takes and with one more, which it leaves out.
         let most = (3_000_000 - 100_000 - embedded(&html).len()) / 4 * 3;
-        let [most, more] = [most, most + 400]
-            .map(|count| report::html(&Config::default(), &[], "", &vec![7; count], &both(&test), &[], &trained));
+        let [most, more] = [most, most + 400].map(|count| {
+            report::html(&Config::default(), &[], "", &vec![7; count], &both(&test), &[], &trained)
+        });
         assert!((2_850_000..3_000_000).contains(&most.len()), "{} bytes", most.len());
         assert!(embedded(&more).ends_with(r#""weights":""}"#) && more.len() < bound);
     }
 }
 
-// ---- A run -------------------------------------------------------------------------------------------------------
+// ---- A run -------------------------------------------------------------------------------------
 
 #[test]
 fn a_run_leaves_its_network_its_configuration_and_its_accuracies() {
-    let (folder, data) = (Folder::new("run"), Data { train: pictures(40, 3, 4, 3), test: pictures(25, 3, 4, 3) });
+    let (folder, data) =
+        (Folder::new("run"), Data { train: pictures(40, 3, 4, 3), test: pictures(25, 3, 4, 3) });
     let config = Config { classes: 3, output: folder.0.clone(), ..small_config() };
     let trained = train(&config, &data, Cpu::best()).unwrap();
     assert_eq!(trained.test_probabilities, trained.network.predict(&data.test.images));
@@ -213,15 +244,20 @@ fn a_run_leaves_its_network_its_configuration_and_its_accuracies() {
     let length = u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
     let header = json::parse(std::str::from_utf8(&bytes[8..8 + length]).unwrap()).unwrap();
     let Value::Object(metadata) = member(&header, "__metadata__") else { panic!("no metadata") };
-    let mut written: BTreeMap<_, _> = metadata.iter().map(|(name, value)| (name.clone(), text(value).into())).collect();
-    assert_eq!([written.remove("rows"), written.remove("columns")], [Some("3".into()), Some("4".into())]);
+    let mut written: BTreeMap<_, _> =
+        metadata.iter().map(|(name, value)| (name.clone(), text(value).into())).collect();
+    assert_eq!(
+        [written.remove("rows"), written.remove("columns")],
+        [Some("3".into()), Some("4".into())]
+    );
     assert_eq!(written, named(config.fields(), "_"));
 
     let html = fs::read_to_string(config.output.join("report.html")).unwrap();
     assert!(html.contains(&fs::read_to_string(config.output.join("curves.svg")).unwrap()));
     let page = json::parse(embedded(&html)).unwrap();
     let shown = [pairs(member(&page, "config")), pairs(member(&page, "accuracies"))].concat();
-    let shown: BTreeMap<_, _> = shown.into_iter().map(|(name, text)| (name.into(), text.into())).collect();
+    let shown: BTreeMap<_, _> =
+        shown.into_iter().map(|(name, text)| (name.into(), text.into())).collect();
     assert_eq!(shown, named(config.shown(), " "));
     assert_eq!(unbase64(text(member(&page, "weights"))), bytes);
 }

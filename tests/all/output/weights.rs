@@ -15,7 +15,7 @@ use mnist_mlp::output::json::{Reader, quote};
 use mnist_mlp::output::weights::{Model, decode, encode, read};
 use proptest::prelude::*;
 
-// ---- Tools -------------------------------------------------------------------------------------------------------
+// ---- Tools -------------------------------------------------------------------------------------
 
 const METADATA: &str = "__metadata__";
 
@@ -44,7 +44,8 @@ fn floats(count: usize) -> Vec<u8> {
     (0..count).flat_map(|i| (i as f32).to_le_bytes()).collect()
 }
 
-/// The header of a sound network 2 → 3 → 2 in PyTorch's order of tensors, without metadata; its numbers take 17 × 4 bytes.
+/// The header of a sound network 2 → 3 → 2 in PyTorch's order of tensors, without metadata; its
+/// numbers take 17 × 4 bytes.
 const HEADER: &str = r#"{
     "0.bias":   {"dtype":"F32", "shape":[3],   "data_offsets":[0,12]},
     "0.weight": {"dtype":"F32", "shape":[3,2], "data_offsets":[12,36]},
@@ -66,7 +67,7 @@ fn refused(bytes: &[u8], words: &[&str]) {
     assert_error::<()>(Err(message), words);
 }
 
-// ---- Sound files -------------------------------------------------------------------------------------------------
+// ---- Sound files -------------------------------------------------------------------------------
 
 #[test]
 fn the_file_has_the_format_s_layout_and_pytorch_s_names_and_orientation() {
@@ -79,8 +80,11 @@ fn the_file_has_the_format_s_layout_and_pytorch_s_names_and_orientation() {
         layer(3, &[10.0, 11.0, 12.0, 13.0, 14.0, 15.0], &[16.0, 17.0]),
     ];
     let network = Network { layers, activation: Activation::ReLU, cpu: Cpu::best() };
-    let bytes =
-        encode(&network, (1, 2), &[("a \"name\"".into(), "0.9786 ± 0.0014".into()), ("activation".into(), "".into())]);
+    let bytes = encode(
+        &network,
+        (1, 2),
+        &[("a \"name\"".into(), "0.9786 ± 0.0014".into()), ("activation".into(), "".into())],
+    );
 
     let header = concat!(
         r#"{"__metadata__":{"rows":"1","columns":"2","activation":"ReLU","a \"name\"":"0.9786 ± 0.0014"},"#,
@@ -89,7 +93,8 @@ fn the_file_has_the_format_s_layout_and_pytorch_s_names_and_orientation() {
         r#""2.weight":{"dtype":"F32","shape":[2, 3],"data_offsets":[36,60]},"#,
         r#""2.bias":{"dtype":"F32","shape":[2],"data_offsets":[60,68]}}"#
     );
-    let numbers: [f32; 17] = [1., 4., 2., 5., 3., 6., 7., 8., 9., 10., 12., 14., 11., 13., 15., 16., 17.];
+    let numbers: [f32; 17] =
+        [1., 4., 2., 5., 3., 6., 7., 8., 9., 10., 12., 14., 11., 13., 15., 16., 17.];
     let length = u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
     assert_eq!(length % 8, 0);
     assert!(length - header.len() < 8);
@@ -103,10 +108,15 @@ fn the_file_has_the_format_s_layout_and_pytorch_s_names_and_orientation() {
 
 #[test]
 fn a_file_of_pytorch_s_own_is_read_without_our_metadata() {
-    for header in [HEADER.to_string(), HEADER.replacen('{', r#"{"__metadata__":{"format":"pt"},"#, 1)] {
-        let Model { network, image_size, .. } = of_sigmoids(&file(header.as_bytes(), &floats(17))).unwrap();
+    for header in
+        [HEADER.to_string(), HEADER.replacen('{', r#"{"__metadata__":{"format":"pt"},"#, 1)]
+    {
+        let Model { network, image_size, .. } =
+            of_sigmoids(&file(header.as_bytes(), &floats(17))).unwrap();
         assert_eq!((network.activation, image_size), (Activation::Sigmoid, None));
-        let [first, second] = &network.layers[..] else { panic!("{} layers", network.layers.len()) };
+        let [first, second] = &network.layers[..] else {
+            panic!("{} layers", network.layers.len())
+        };
         assert_eq!(first.bias, [0.0, 1.0, 2.0]);
         assert_eq!((first.weight.rows(), first.weight.columns()), (2, 3));
         assert_eq!(first.weight.to_vec(), [3.0, 5.0, 7.0, 4.0, 6.0, 8.0]);
@@ -116,11 +126,16 @@ fn a_file_of_pytorch_s_own_is_read_without_our_metadata() {
     }
 }
 
-/// A ReLU network that is read as one of sigmoids is wrong about most images, and nothing else tells.
+/// A ReLU network that is read as one of sigmoids is wrong about most images, and nothing else
+/// tells.
 #[test]
 fn a_file_with_hidden_layers_must_name_their_activation_or_be_asked_for_one() {
     let bytes = file(HEADER.as_bytes(), &floats(17));
-    let parts = ["m: found no activation in __metadata__", "one of Sigmoid, Tanh, ReLU, SiLU", "--activation"];
+    let parts = [
+        "m: found no activation in __metadata__",
+        "one of Sigmoid, Tanh, ReLU, SiLU",
+        "--activation",
+    ];
     assert_error(model(&bytes), &parts);
     for activation in Activation::ALL {
         let model = decode(Path::new("m"), &bytes[..], Cpu::best(), Some(activation)).unwrap();
@@ -178,13 +193,14 @@ fn a_network_is_finite_if_every_weight_and_every_bias_is() {
     }
 }
 
-// ---- Broken files ------------------------------------------------------------------------------------------------
+// ---- Broken files ------------------------------------------------------------------------------
 
 #[test]
 fn a_header_length_that_cannot_be_is_refused_before_anything_is_read() {
     for length in [1 << 63, u64::MAX, u64::MAX - 7, 100_000_001] {
         let mut input = io::repeat(b' ').take(1 << 30);
-        let result = decode(Path::new("m"), length.to_le_bytes().chain(&mut input), Cpu::best(), None);
+        let result =
+            decode(Path::new("m"), length.to_le_bytes().chain(&mut input), Cpu::best(), None);
         assert_error(result, &[&format!("a header length of {length} bytes")]);
         assert_eq!(input.limit(), 1 << 30, "bytes were read for a header of {length}");
     }
@@ -195,7 +211,10 @@ fn a_file_of_another_length_is_refused() {
     let sound = |numbers| file(HEADER.as_bytes(), &floats(numbers));
     refused(b"", &["only 0 bytes"]);
     refused(b"1234567", &["only 7 bytes"]);
-    refused(&sound(17)[..100], &["only 92 bytes of the header", &format!("all {} bytes", HEADER.len())]);
+    refused(
+        &sound(17)[..100],
+        &["only 92 bytes of the header", &format!("all {} bytes", HEADER.len())],
+    );
     refused(&sound(17)[..HEADER.len() + 75], &["only 67 bytes of numbers", "68 bytes"]);
     refused(&sound(0), &["only 0 bytes of numbers", "68 bytes"]);
     refused(&sound(18), &["at least 69 bytes of numbers", "68 bytes"]);
@@ -207,7 +226,12 @@ fn a_file_of_another_length_is_refused() {
 fn an_endless_file_is_read_no_further_than_its_header_says() {
     let start = file(HEADER.as_bytes(), b"");
     let mut rest = io::repeat(0).take(1 << 30);
-    let result = decode(Path::new("m"), (&start[..]).chain(&mut rest), Cpu::best(), Some(Activation::Sigmoid));
+    let result = decode(
+        Path::new("m"),
+        (&start[..]).chain(&mut rest),
+        Cpu::best(),
+        Some(Activation::Sigmoid),
+    );
     assert_error(result, &["at least 69 bytes"]);
     assert_eq!((1 << 30) - rest.limit(), 69);
 }
@@ -216,7 +240,10 @@ fn an_endless_file_is_read_no_further_than_its_header_says() {
 fn another_dtype_and_offsets_that_overlap_leave_holes_or_lie_elsewhere_are_refused() {
     for dtype in ["F64", "BF16", "f32", ""] {
         let bytes = altered(r#""F32", "shape":[2,3]"#, &format!(r#""{dtype}", "shape":[2,3]"#));
-        refused(&bytes, &[&format!("dtype \"{dtype}\" of tensor \"2.weight\""), "dtype \"F32\"", "32-bit"]);
+        refused(
+            &bytes,
+            &[&format!("dtype \"{dtype}\" of tensor \"2.weight\""), "dtype \"F32\"", "32-bit"],
+        );
     }
     refused(&altered("[36,44]", "[32,40]"), &["\"2.bias\" at byte 32", "overlaps", "byte 36"]);
     refused(&altered("[44,68]", "[48,72]"), &["\"2.weight\" at byte 48", "hole", "byte 44"]);
@@ -226,44 +253,85 @@ fn another_dtype_and_offsets_that_overlap_leave_holes_or_lie_elsewhere_are_refus
     let moved = moved.replace("[36,44]", "[40,48]").replace("[44,68]", "[48,72]");
     refused(&file(moved.as_bytes(), &floats(18)), &["\"0.bias\" at byte 4", "hole"]);
     let max = usize::MAX;
-    refused(&altered("[44,68]", &format!("[{},{max}]", max - 24)), &["\"2.weight\" at byte", "hole"]);
-    refused(&altered("[44,68]", "[68,44]"), &["data_offsets [68, 44] of tensor \"2.weight\"", "4 bytes for each"]);
-    refused(&altered("[44,68]", "[44,67]"), &["data_offsets [44, 67] of tensor \"2.weight\"", "4 bytes for each"]);
+    refused(
+        &altered("[44,68]", &format!("[{},{max}]", max - 24)),
+        &["\"2.weight\" at byte", "hole"],
+    );
+    refused(
+        &altered("[44,68]", "[68,44]"),
+        &["data_offsets [68, 44] of tensor \"2.weight\"", "4 bytes for each"],
+    );
+    refused(
+        &altered("[44,68]", "[44,67]"),
+        &["data_offsets [44, 67] of tensor \"2.weight\"", "4 bytes for each"],
+    );
     refused(&altered("[44,68]", "[44]"), &["data_offsets [44] of", "a start and an end"]);
     refused(&altered("[44,68]", "[44,68,68]"), &["data_offsets [44, 68, 68] of"]);
-    refused(&altered(r#", "data_offsets":[44,68]"#, ""), &["data_offsets [] of tensor \"2.weight\""]);
+    refused(
+        &altered(r#", "data_offsets":[44,68]"#, ""),
+        &["data_offsets [] of tensor \"2.weight\""],
+    );
     // A network of 4 GiB.
     let large = r#"{"0.weight":{"dtype":"F32","shape":[2,536870912],"data_offsets":[0,4294967296]},
                     "0.bias":{"dtype":"F32","shape":[2],"data_offsets":[4294967296,4294967304]}}"#;
-    refused(&file(large.as_bytes(), b""), &["4294967304 bytes of numbers", "at most 536870912 bytes"]);
+    refused(
+        &file(large.as_bytes(), b""),
+        &["4294967304 bytes of numbers", "at most 536870912 bytes"],
+    );
 }
 
 #[test]
 fn shapes_that_are_wrong_or_do_not_chain_and_classes_that_a_label_cannot_hold_are_refused() {
-    refused(&encode(&network(&[4, 1], 1), (2, 2), &[]), &["1 units in the last layer", "2 to 256 classes"]);
+    refused(
+        &encode(&network(&[4, 1], 1), (2, 2), &[]),
+        &["1 units in the last layer", "2 to 256 classes"],
+    );
     refused(&encode(&network(&[4, 257], 1), (2, 2), &[]), &["257 units in the last layer"]);
     assert!(model(&encode(&network(&[4, 256], 1), (2, 2), &[])).is_ok());
-    for (shape, other) in [("[2,3]", "[6]"), ("[2,3]", "[2,3,1]"), ("[2,3]", "[3,2]"), ("[2,3]", "[1,6]")] {
+    for (shape, other) in
+        [("[2,3]", "[6]"), ("[2,3]", "[2,3,1]"), ("[2,3]", "[3,2]"), ("[2,3]", "[1,6]")]
+    {
         let found = format!("shapes {} and [2] of 2.weight and 2.bias", other.replace(',', ", "));
-        refused(&altered(shape, other), &[&found, "expected [fan_out, 3] and [fan_out], each at least 1"]);
+        refused(
+            &altered(shape, other),
+            &[&found, "expected [fan_out, 3] and [fan_out], each at least 1"],
+        );
     }
     let mut broken = network(&[2, 3, 2], 1);
     broken.layers[1] = network(&[4, 2], 1).layers.remove(0);
-    refused(&encode(&broken, (1, 2), &[]), &["shapes [2, 4] and [2] of 2.weight", "expected [fan_out, 3]"]);
+    refused(
+        &encode(&broken, (1, 2), &[]),
+        &["shapes [2, 4] and [2] of 2.weight", "expected [fan_out, 3]"],
+    );
     for (shape, other) in [("[3,2]", "[2,3]"), ("[3], ", "[3,1],"), ("[3], ", "[1,3],")] {
-        refused(&altered(shape, other), &["of 0.weight and 0.bias", "expected [fan_out, fan_in] and [fan_out]"]);
+        refused(
+            &altered(shape, other),
+            &["of 0.weight and 0.bias", "expected [fan_out, fan_in] and [fan_out]"],
+        );
     }
     // A product of 2^66 is 2^2 in 64 bits.
-    refused(&altered("[2,3]", "[8589934592,8589934592]"), &["\"2.weight\"", "4 bytes for each number"]);
-    refused(&altered("[2,3]", "[4611686018427387910,1]"), &["\"2.weight\"", "4 bytes for each number"]);
+    refused(
+        &altered("[2,3]", "[8589934592,8589934592]"),
+        &["\"2.weight\"", "4 bytes for each number"],
+    );
+    refused(
+        &altered("[2,3]", "[4611686018427387910,1]"),
+        &["\"2.weight\"", "4 bytes for each number"],
+    );
     let backwards = r#"[8589934592,8589934592], "data_offsets":[68,44]"#;
-    refused(&altered(r#"[2,3], "data_offsets":[44,68]"#, backwards), &["\"2.weight\"", "4 bytes for each number"]);
+    refused(
+        &altered(r#"[2,3], "data_offsets":[44,68]"#, backwards),
+        &["\"2.weight\"", "4 bytes for each number"],
+    );
     for (shape, bias, size) in [("[0,2]", 0, 0), ("[2,0]", 2, 8)] {
         let header = format!(
             r#"{{"0.weight":{{"dtype":"F32","shape":{shape},"data_offsets":[0,0]}},
                  "0.bias":{{"dtype":"F32","shape":[{bias}],"data_offsets":[0,{size}]}}}}"#
         );
-        refused(&file(header.as_bytes(), &floats(bias)), &["of 0.weight and 0.bias", "each at least 1"]);
+        refused(
+            &file(header.as_bytes(), &floats(bias)),
+            &["of 0.weight and 0.bias", "each at least 1"],
+        );
     }
 }
 
@@ -275,18 +343,31 @@ fn missing_and_unknown_layers_are_refused() {
     refused(&altered("0.weight", "1.weight"), &["no tensor \"0.weight\""]);
     refused(&altered("2.bias", "4.bias"), &["no tensor \"2.bias\", but [\"4.bias\"]"]);
     let gap = HEADER.replace("\"2.", "\"4.");
-    refused(&file(gap.as_bytes(), &floats(17)), &["no tensor \"2.weight\", but [\"4.bias\", \"4.weight\"]"]);
-    let other = HEADER.replacen('{', r#"{"conv":{"dtype":"F32","shape":[],"data_offsets":[68,72]},"#, 1);
-    refused(&file(other.as_bytes(), &floats(18)), &["no tensor \"4.weight\", but [\"conv\"]", "nothing else"]);
+    refused(
+        &file(gap.as_bytes(), &floats(17)),
+        &["no tensor \"2.weight\", but [\"4.bias\", \"4.weight\"]"],
+    );
+    let other =
+        HEADER.replacen('{', r#"{"conv":{"dtype":"F32","shape":[],"data_offsets":[68,72]},"#, 1);
+    refused(
+        &file(other.as_bytes(), &floats(18)),
+        &["no tensor \"4.weight\", but [\"conv\"]", "nothing else"],
+    );
 }
 
 #[test]
 fn weights_that_are_no_finite_numbers_are_refused() {
-    for (number, text) in [(f32::NAN, "NaN"), (-f32::NAN, "NaN"), (f32::INFINITY, "inf"), (f32::NEG_INFINITY, "-inf")] {
+    for (number, text) in
+        [(f32::NAN, "NaN"), (-f32::NAN, "NaN"), (f32::INFINITY, "inf"), (f32::NEG_INFINITY, "-inf")]
+    {
         for (at, tensor) in [(0, "0.bias"), (3, "0.weight"), (10, "2.bias"), (16, "2.weight")] {
             let mut numbers = floats(17);
             numbers[4 * at..4 * at + 4].copy_from_slice(&number.to_le_bytes());
-            let words = [&format!("a weight of {text} in tensor \"{tensor}\"")[..], "finite numbers", "learning_rate"];
+            let words = [
+                &format!("a weight of {text} in tensor \"{tensor}\"")[..],
+                "finite numbers",
+                "learning_rate",
+            ];
             refused(&file(HEADER.as_bytes(), &numbers), &words);
         }
     }
@@ -297,12 +378,19 @@ fn headers_of_another_form_are_refused() {
     // The mark shows where the reader finds that something is wrong.
     let refused_at_mark = |from: &str, marked: &str, expected: &str| {
         let place = HEADER.find(from).unwrap() + marked.find('¦').unwrap();
-        let words = [&format!("at byte {place} of the header")[..], &format!("expected {expected};")];
+        let words =
+            [&format!("at byte {place} of the header")[..], &format!("expected {expected};")];
         refused(&altered(from, &marked.replace('¦', "")), &words);
     };
-    for marked in
-        ["[44,¦]", "[¦-44,68]", "[44,¦\"68\"]", "[¦,44]", "[¦044,68]", "[44,¦18446744073709551616]", "[¦[44,68]]"]
-    {
+    for marked in [
+        "[44,¦]",
+        "[¦-44,68]",
+        "[44,¦\"68\"]",
+        "[¦,44]",
+        "[¦044,68]",
+        "[44,¦18446744073709551616]",
+        "[¦[44,68]]",
+    ] {
         refused_at_mark("[44,68]", marked, "a whole number");
     }
     for (marked, expected) in [
@@ -318,7 +406,11 @@ fn headers_of_another_form_are_refused() {
     ] {
         refused_at_mark("[44,68]", marked, expected);
     }
-    refused_at_mark(r#"{"dtype":"F32", "shape":[3],"#, r#"{"dtype":¦7, "shape":[3],"#, "a JSON string");
+    refused_at_mark(
+        r#"{"dtype":"F32", "shape":[3],"#,
+        r#"{"dtype":¦7, "shape":[3],"#,
+        "a JSON string",
+    );
     refused_at_mark(r#"{"dtype":"F32", "shape":[3],"#, r#"¦7, "shape":[3],"#, "\"{\"");
     refused_at_mark(r#""2.bias":   {"#, r#""2.bias"¦{"#, "\":\"");
     refused_at_mark(r#""2.bias""#, r#"¦"0.bias""#, "a name that has not been used before");
@@ -334,18 +426,27 @@ fn headers_of_another_form_are_refused() {
         ("{a:1}", "a JSON string"),
         ("{\u{a0}}", "a JSON string"),
     ] {
-        refused(&file(header.as_bytes(), b""), &["of the header", &format!("expected {expected};")]);
+        refused(
+            &file(header.as_bytes(), b""),
+            &["of the header", &format!("expected {expected};")],
+        );
     }
     // No nesting is too deep for the reader, since it goes no deeper than the format.
     for open in ["[", "{\"a\":", "{\"a\":{\"shape\":["] {
-        refused(&file(open.repeat((1 << 18) / open.len()).as_bytes(), b""), &["of the header; expected"]);
+        refused(
+            &file(open.repeat((1 << 18) / open.len()).as_bytes(), b""),
+            &["of the header; expected"],
+        );
     }
 }
 
 #[test]
 fn metadata_of_another_form_is_refused() {
     let with = |metadata: &str| {
-        file(HEADER.replacen('{', &format!("{{\"{METADATA}\":{metadata},"), 1).as_bytes(), &floats(17))
+        file(
+            HEADER.replacen('{', &format!("{{\"{METADATA}\":{metadata},"), 1).as_bytes(),
+            &floats(17),
+        )
     };
     for other in ["7", "null", "[]", "\"rows\""] {
         refused(&with(other), &["of the header; expected \"{\""]);
@@ -359,22 +460,37 @@ fn metadata_of_another_form_is_refused() {
         let asked = of_sigmoids(&with(&format!(r#"{{"activation":"{activation:?}"}}"#)));
         match activation {
             Activation::Sigmoid => assert!(asked.is_ok()),
-            _ => drop(assert_error(asked, &[&format!("found activation {activation:?}"), "expected Sigmoid"])),
+            _ => drop(assert_error(
+                asked,
+                &[&format!("found activation {activation:?}"), "expected Sigmoid"],
+            )),
         }
     }
     for other in ["", "relu", "ReLU ", "Softplus"] {
-        let words = [&format!("activation {other:?} in __metadata__")[..], "one of Sigmoid, Tanh, ReLU, SiLU"];
+        let words = [
+            &format!("activation {other:?} in __metadata__")[..],
+            "one of Sigmoid, Tanh, ReLU, SiLU",
+        ];
         refused(&with(&format!(r#"{{"activation":"{other}"}}"#)), &words);
     }
-    for (rows, columns) in [("1", "3"), ("0", "0"), ("-1", "-2"), ("1.0", "2"), ("", "2"), ("4294967297", "4294967298")]
-    {
+    for (rows, columns) in [
+        ("1", "3"),
+        ("0", "0"),
+        ("-1", "-2"),
+        ("1.0", "2"),
+        ("", "2"),
+        ("4294967297", "4294967298"),
+    ] {
         let words = [&format!("images of {rows:?} rows and {columns:?} columns")[..], "2 pixels"];
         refused(&with(&format!(r#"{{"rows":"{rows}","columns":"{columns}"}}"#)), &words);
     }
     let huge = u64::MAX / 2 + 2; // times two, this is 2 in 64 bits
     refused(&with(&format!(r#"{{"rows":"{huge}","columns":"2"}}"#)), &["2 pixels"]);
     refused(&with(r#"{"rows":"1"}"#), &["\"1\" rows and \"\" columns"]);
-    assert_eq!(of_sigmoids(&with(r#"{"rows":"2","columns":"1"}"#)).unwrap().image_size, Some((2, 1)));
+    assert_eq!(
+        of_sigmoids(&with(r#"{"rows":"2","columns":"1"}"#)).unwrap().image_size,
+        Some((2, 1))
+    );
     assert_eq!(of_sigmoids(&with("{}")).unwrap().image_size, None);
 }
 
@@ -389,14 +505,18 @@ fn a_message_shows_neither_endless_text_nor_control_characters() {
     ] {
         refused(&bytes, &["…"]);
     }
-    let escaped = model(&altered(r#""F32", "shape":[2,3]"#, r#""\u001b[2J", "shape":[2,3]"#)).unwrap_err();
+    let escaped =
+        model(&altered(r#""F32", "shape":[2,3]"#, r#""\u001b[2J", "shape":[2,3]"#)).unwrap_err();
     assert!(!escaped.contains('\u{1b}') && escaped.contains("[2J"), "{escaped}");
 }
 
 #[test]
 fn a_file_that_cannot_be_read_is_an_error() {
     let folder = Folder::new("weights");
-    assert_error(read(&folder.0.join("missing"), Cpu::best(), None), &["cannot read", "missing: no such file"]);
+    assert_error(
+        read(&folder.0.join("missing"), Cpu::best(), None),
+        &["cannot read", "missing: no such file"],
+    );
     assert_error(read(&folder.0, Cpu::best(), None), &["found a folder"]);
     let path = folder.file("model", &file(HEADER.as_bytes(), &floats(17)));
     assert!(read(&path, Cpu::best(), Some(Activation::Tanh)).is_ok());
@@ -443,12 +563,15 @@ proptest! {
     }
 }
 
-// ---- JSON --------------------------------------------------------------------------------------------------------
+// ---- JSON --------------------------------------------------------------------------------------
 
 /// The string that `json` consists of.
 fn string(json: &str) -> Result<String, String> {
     let mut reader = Reader::new(Path::new("m"), json);
-    reader.string().and_then(|string| reader.end().map(|()| string)).map_err(|error| error.to_string())
+    reader
+        .string()
+        .and_then(|string| reader.end().map(|()| string))
+        .map_err(|error| error.to_string())
 }
 
 #[test]
@@ -461,10 +584,12 @@ fn strings_are_read_without_their_escapes() {
     ] {
         assert_eq!(string(json), Ok(text.into()), "{json}");
     }
-    let broken =
-        r#""a "\ "\a" "\u12" "\u+123" "\u12é4" "\u123g" "\U0041" "\ude00" "\ud83d" "\ud83d\u0041" "\ud83d\n" 'a' a"#;
+    let broken = r#""a "\ "\a" "\u12" "\u+123" "\u12é4" "\u123g" "\U0041" "\ude00" "\ud83d" "\ud83d\u0041" "\ud83d\n" 'a' a"#;
     for json in broken.split(' ').chain(["", "\"a\tb\""]) {
-        assert!(string(json).unwrap_err().contains("at byte 0 of the header; expected a JSON string"), "{json}");
+        assert!(
+            string(json).unwrap_err().contains("at byte 0 of the header; expected a JSON string"),
+            "{json}"
+        );
     }
 }
 

@@ -4,17 +4,22 @@ use mnist_mlp::training::schedule::Schedule::{self, Constant, Cosine, Cycle, Ste
 
 const RATE: f32 = 0.02;
 
-/// Checks a rate that is rounded to f32 once; near the end of a cosine, f64 cancels to 10⁻¹⁶ of the rate.
+/// Checks a rate that is rounded to f32 once; near the end of a cosine, f64 cancels to 10⁻¹⁶ of the
+/// rate.
 #[track_caller]
 fn assert_rate(schedule: Schedule, (i, total, epoch): (usize, usize, usize), expected: f64) {
     let rate = f64::from(schedule.rate(RATE, i, total, epoch));
     let bound = f64::from(f32::EPSILON) * expected + 1e-15 * f64::from(RATE);
-    assert!((rate - expected).abs() <= bound, "{schedule:?} at {i} of {total}, {epoch}: {rate}, expected {expected}");
+    assert!(
+        (rate - expected).abs() <= bound,
+        "{schedule:?} at {i} of {total}, {epoch}: {rate}, expected {expected}"
+    );
 }
 
 /// Runs of one to ten epochs, of few and of many iterations, and MNIST's own.
 fn runs() -> Vec<(usize, usize)> {
-    let small = (1..=10).flat_map(|epochs| [1, 2, 3, 5, 8, 63].map(|epoch| (epochs * epoch, epoch)));
+    let small =
+        (1..=10).flat_map(|epochs| [1, 2, 3, 5, 8, 63].map(|epoch| (epochs * epoch, epoch)));
     small.chain([(37_500, 3750), (75_000, 3750), (11 * 3750, 3750)]).collect()
 }
 
