@@ -108,7 +108,7 @@ impl fmt::Display for Cpu {
 }
 
 /// Makes a function of a body that is compiled once for each instruction set, in which `V` is its
-/// [`Vector`]. The function takes a [`Cpu`] before its arguments and runs the version for it.
+/// `Vector`. The function takes a [`Cpu`] before its arguments and runs the version for it.
 /// Generic parameters stand in brackets. Functions that the body calls must be `#[inline(always)]`:
 /// others are compiled for the oldest processor.
 #[macro_export]

@@ -33,7 +33,7 @@
 //!
 //! With 6 rows × 2 vectors of 8 lanes, 8 reads feed 96 multiply-adds. A processor starts two vector
 //! multiply-adds a cycle and takes four cycles for each, so at least eight accumulators are needed;
-//! the tile has as many as fit the registers. [`Vector::tile`] is compiled for each shape, since
+//! the tile has as many as fit the registers. `Vector::tile` is compiled for each shape, since
 //! only then can the accumulators be registers; where rows or columns end, a tile is smaller.
 //!
 //! Around the tile are three loops: blocks of columns; *panels*, the rows of a tile in all columns

@@ -366,6 +366,19 @@ fn fused_instruction_sets_train_the_same_network() {
     }
 }
 
+/// What x86-64 found with AVX2, from where it also runs under an emulator of arm64.
+#[test]
+fn a_short_training_has_the_same_bits_everywhere() {
+    let deformation = Some(Deformation::default());
+    let config = Config { momentum: 0.5, deformation, ..small_config() };
+    for cpu in fused_cpus() {
+        let bits = network_bits(&run(&config, &digits(100), cpu).network);
+        let hash = |hash: u64, bits: &u32| (hash ^ u64::from(*bits)).wrapping_mul(0x100_0000_01b3);
+        let found = bits.iter().fold(0xcbf2_9ce4_8422_2325, hash); // FNV-1a, word by word
+        assert_eq!(found, 0xf607_4b42_230e_cdef, "{cpu}: {found:#x}");
+    }
+}
+
 /// Whichever images are predicted with it, and whichever were before.
 #[test]
 fn an_image_s_probabilities_are_its_own() {
