@@ -5,7 +5,6 @@ pub mod deformation;
 pub mod gzip;
 pub mod idx;
 
-use std::hint::black_box;
 use std::path::Path;
 
 use crate::error::{Error, Result};
@@ -66,15 +65,6 @@ impl Images {
     /// The pixels of image `i`.
     pub fn image(&self, i: usize) -> &[u8] {
         &self.pixels[i * self.size()..][..self.size()]
-    }
-
-    /// Reads a byte in every 64, a cache line, of the images of those numbers, so that they are in
-    /// the caches by the time they are gathered: shuffled, they lie anywhere in tens of megabytes,
-    /// which no processor guesses by itself.
-    pub fn prefetch(&self, numbers: impl Iterator<Item = usize>) {
-        black_box(
-            numbers.flat_map(|i| self.image(i).iter().step_by(64)).fold(0, |sum, byte| sum ^ byte),
-        );
     }
 }
 

@@ -282,7 +282,6 @@ impl<'a> Trainer<'a> {
                 self.batch_labels.clear();
                 self.batch_labels.extend(batch.iter().map(|&i| self.set.labels[i]));
                 self.buffers.batch.load(self.network.cpu, images, batch.iter().copied());
-                images.prefetch(self.order[done..].iter().take(batch_size).copied());
 
                 learning_rate = schedule.rate(
                     self.config.learning_rate,
