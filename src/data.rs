@@ -124,8 +124,8 @@ impl Data {
 }
 
 impl Data {
-    /// [`Data::load`]; or, if `held_out` is not 0, the training images alone, with the last `held_out`
-    /// of them in the place of the test set, whose files are not read.
+    /// [`Data::load`]; or, if `held_out` is not 0, the training images alone, with the last
+    /// `held_out` of them in the place of the test set, whose files are not read.
     ///
     /// # Errors
     /// As [`Data::load`], and `held_out` images or fewer.

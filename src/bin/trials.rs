@@ -1,6 +1,6 @@
-//! Choices that are made on training images held out: learning rates, and how the coursework's network
-//! does best. The test set takes no part in them: the last 10,000 training images are held out, the
-//! others are trained on, with seeds that no experiment has.
+//! Choices that are made on training images held out: learning rates, and how the coursework's
+//! network does best. The test set takes no part in them: the last 10,000 training images are held
+//! out, the others are trained on, with seeds that no experiment has.
 
 use std::path::Path;
 use std::process::ExitCode;

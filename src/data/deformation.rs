@@ -271,8 +271,8 @@ for_each_instruction_set! {
         for (row, (first, weights)) in d.down.iter().enumerate() {
             for axis in 0..2 {
                 let [by_row, by_column] = [back_to_row, back_to_column][axis];
-                let start = centre[axis] + by_row * (corner[0] + row as f64) + by_column * corner[1];
-                let start = start as f32;
+                let from_row = centre[axis] + by_row * (corner[0] + row as f64);
+                let start = (from_row + by_column * corner[1]) as f32;
                 for i in 0..lanes {
                     let column = (i * LANES) as f32;
                     let mut source: Lanes = std::array::from_fn(|lane| {

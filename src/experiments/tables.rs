@@ -48,9 +48,10 @@ const COMPARISONS: [(&str, &str, &str); 9] = [
 /// Renews `README.md` and the figures in `folder` from the runs there. A folder without a page, or
 /// without the two CSV files, gets what [`RESULTS`] has. In the page it fills in
 ///
-/// - the lines between `<!-- NAME: begin -->` and `<!-- NAME: end -->`, for each comparison and for two CSV files;
-/// - the second cell of each line ``| `ROW` − `BASE` | | above |``, the paired difference of the final test accuracies, or
-///   after an epoch: ``| `ROW` − `BASE`, after epoch 3 | | below |``;
+/// - the lines between `<!-- NAME: begin -->` and `<!-- NAME: end -->`, for each comparison and for
+///   two CSV files;
+/// - the second cell of each line ``| `ROW` − `BASE` | | above |``, the paired difference of
+///   the final test accuracies, or after an epoch: ``| `ROW` − `BASE`, after epoch 3 | | below |``;
 /// - the second cell of each line ``| `ROW` ends below 0.5 | | all |``, how many runs do.
 ///
 /// The third cell is what the page's authors say, and the text around it rests on.

@@ -236,8 +236,9 @@ impl Axis {
     fn new(low: f64, high: f64, step: f64) -> Axis {
         let decimals =
             [1.0, 0.1, 0.01].iter().filter(|&&power| step < power * (1.0 - 1e-6)).count();
-        let first = (low / step - 1e-6).ceil(); // a millionth of a step forgives the rounding of the division
-        let multiples = (0..20).map(|n| (first + f64::from(n)) * step + 0.0); // + 0.0 makes -0 plain 0
+        // A millionth of a step forgives the rounding of the division; + 0.0 makes −0 plain 0.
+        let first = (low / step - 1e-6).ceil();
+        let multiples = (0..20).map(|n| (first + f64::from(n)) * step + 0.0);
         let within = multiples.take_while(|&tick| tick <= high + 1e-6 * step);
         let ticks = within.map(|tick| (tick, format!("{tick:.decimals$}"))).collect();
         Axis { low, high, ticks }

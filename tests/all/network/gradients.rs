@@ -384,7 +384,11 @@ proptest! {
     }
 
     #[test]
-    fn activation_gradients(z in prop::collection::vec(-10.0..10.0_f32, 1..40), seed in any::<u64>()) {
+    fn activation_gradients(
+        mut z in prop::collection::vec(-10.0..10.0_f32, 1..40), seed in any::<u64>()
+    ) {
+        // ReLU has no derivative at 0, and the differences reach 1e-5 to both sides.
+        z.iter_mut().filter(|z| z.abs() < 1e-4).for_each(|z| *z = 1e-4);
         let d = random_matrix(1, z.len(), seed);
         for activation in Activation::ALL {
             let expected = differences(&widen(&z), |z| {
