@@ -128,19 +128,16 @@ impl Network {
         let loss = loss.loss_and_gradient_in_place(probabilities, labels);
         std::mem::swap(dz, probabilities);
         for (l, layer) in self.layers.iter_mut().enumerate().rev() {
-            let input = match l.checked_sub(1) {
-                None => Input::Pixels(batch, column_sums.of(&layer.weight)),
-                Some(before) => Input::Activations(&hidden[before].a),
-            };
-            if l > 0 {
-                layer.input_gradient(cpu, dz, dx, scratch);
-            }
-            layer.update(cpu, input, dz, step, velocities.get_mut(l), &mut scratch[0]);
+            let velocity = velocities.get_mut(l);
             let Some(before) = l.checked_sub(1) else {
+                let input = Input::Pixels(batch, column_sums.of(&layer.weight));
+                layer.update(cpu, input, dz, step, velocity, &mut scratch[0]);
                 column_sums.follow(cpu, batch, dz, step);
                 break;
             };
             let Hidden { z, a, mask } = &mut hidden[before];
+            layer.input_gradient(cpu, dz, dx, scratch);
+            layer.update(cpu, Input::Activations(a), dz, step, velocity, &mut scratch[0]);
             if dropout.as_ref().is_some_and(|dropout| dropout.after_activation) {
                 self.activation.forward(cpu, z, a); // f(z) again, without the mask
             }

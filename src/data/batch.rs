@@ -15,14 +15,10 @@ use crate::math::matrix::Matrix;
 #[derive(Clone, Debug, Default)]
 pub struct Batch {
     // Only `load` writes to them: the kernels read, unchecked, wherever there is a bit.
-    /// P, one image a row: `batch × pixels`.
-    pub(crate) pixels: Matrix,
-    /// The sum of each image's x: `1 × batch`.
-    pub(crate) sums: Matrix,
-    /// For each image, a bit for each pixel that is not 0: pixel k is bit k % 64 of word k / 64.
-    pub(crate) by_image: Vec<u64>,
-    /// For each pixel, a bit for each image in which it is not 0, likewise.
-    pub(crate) by_pixel: Vec<u64>,
+    pixels: Matrix,
+    sums: Matrix,
+    by_image: Vec<u64>,
+    by_pixel: Vec<u64>,
 }
 
 impl Batch {
@@ -36,7 +32,8 @@ impl Batch {
         &self.sums
     }
 
-    #[doc(hidden)] // for tests: by image, and by pixel
+    /// For each image, a bit for each pixel that is not 0: pixel k is bit k % 64 of word k / 64. And
+    /// for each pixel, a bit for each image in which it is not 0, likewise.
     pub fn bits(&self) -> [&[u64]; 2] {
         [&self.by_image, &self.by_pixel]
     }

@@ -166,7 +166,7 @@ trait Vector: Copy {
     /// `a·b + c` for each lane.
     unsafe fn mul_add(a: f32, b: Self, c: Self) -> Self;
     /// [`product::tile`], compiled on its own: its inner loop needs all registers.
-    unsafe fn tile<const ROWS: usize, const VECTORS: usize>(tile: &product::Tile);
+    unsafe fn tile<const ROWS: usize, const VECTORS: usize>(tile: &product::Part);
     /// The vector that begins at `from`.
     #[inline(always)]
     unsafe fn load(from: *const f32) -> Self {
@@ -193,7 +193,7 @@ macro_rules! vector {
                 unsafe { $mul_add }
             }
             $(#[target_feature(enable = $features)])?
-            unsafe fn tile<const ROWS: usize, const VECTORS: usize>(tile: &product::Tile) {
+            unsafe fn tile<const ROWS: usize, const VECTORS: usize>(tile: &product::Part) {
                 // SAFETY: the caller's word.
                 unsafe { product::tile::<Self, ROWS, VECTORS>(tile) }
             }

@@ -88,7 +88,7 @@ impl ColumnSums {
     pub fn follow(&mut self, cpu: Cpu, batch: &Batch, d: &Matrix, step: Step) {
         self.steps_left = if step.momentum > 0.0 { 0 } else { self.steps_left - 1 };
         if self.steps_left > 0 {
-            matmul(cpu, &batch.sums, d, 1.0 - step.decay, &mut self.sums);
+            matmul(cpu, batch.sums(), d, 1.0 - step.decay, &mut self.sums);
         }
     }
 }
@@ -149,7 +149,7 @@ impl Linear {
             }
             Input::Pixels(batch, column_sums) => {
                 row.iter_mut().zip(column_sums.row(0)).for_each(|(b, sum)| *b -= 0.5 * sum);
-                output.reshape(batch.pixels.rows(), self.bias.len());
+                output.reshape(batch.pixels().rows(), self.bias.len());
                 multiply_pixels(cpu, batch, &self.weight, scratch, output);
             }
         }

@@ -11,7 +11,7 @@
 //! infinite or NaN, and then training fails. So the bits are those of
 //! [`Product`](super::product::Product).
 
-use super::product::vectors;
+use super::product::{add_to, vectors};
 use super::{Cpu, Shared, Vector};
 use crate::data::batch::Batch;
 use crate::for_each_instruction_set;
@@ -25,7 +25,8 @@ const STRIP: usize = 8;
 /// # Panics
 /// If the shapes do not fit.
 pub fn multiply_pixels(cpu: Cpu, batch: &Batch, w: &Matrix, bias: &Matrix, z: &mut Matrix) {
-    let Batch { pixels: p, by_image: bits, .. } = batch;
+    let p = batch.pixels();
+    let [bits, _] = batch.bits();
     let m = p.rows();
     let n = w.columns();
     assert!(p.columns() == w.rows() && (z.rows(), z.columns()) == (m, n), "the shapes do not fit");
@@ -108,9 +109,7 @@ unsafe fn strip<V: Vector, const VECTORS: usize>(
                         *acc = V::mul_add(p, V::load(w.add(v * V::LANES)), *acc);
                     }
                 }
-                for (v, acc) in acc.into_iter().enumerate() {
-                    acc.store(z.add(v * V::LANES));
-                }
+                add_to([acc], 0.0, z, z_row);
             }
         }
     }
@@ -130,7 +129,8 @@ pub fn add_pixel_gradient(
     start: &Matrix,
     w: &mut Matrix,
 ) {
-    let Batch { pixels: p, by_pixel: bits, .. } = batch;
+    let p = batch.pixels();
+    let [_, bits] = batch.bits();
     let k = p.columns();
     let n = d.columns();
     assert!(p.rows() == d.rows() && (w.rows(), w.columns()) == (k, n), "the shapes do not fit");
@@ -157,31 +157,44 @@ struct Backward<'a> {
 for_each_instruction_set! {
     fn add(from: &Backward, first: usize, w: &mut [f32]) {
         let columns = from.d.columns().next_multiple_of(V::LANES);
-        let w_row = from.d.stride();
-        let pixels = w.len() / w_row;
         let mut j = 0;
         while j < columns {
-            let vectors = (columns - j) / V::LANES;
-            for i in (0..pixels).step_by(2) {
-                let pixel = first + i;
-                let w = &mut w[i * w_row + j..];
-                // SAFETY: `add_pixel_gradient` has compared the shapes, so that `w` has rows as
-                // long as D's; these columns are whole vectors of them; and the processor has these
-                // instructions.
-                unsafe {
-                    match (vectors, i + 1 < pixels) {
-                        (4.., true) => rows::<V, 2, 4>(from, pixel, j, w),
-                        (2.., true) => rows::<V, 2, 2>(from, pixel, j, w),
-                        (_, true) => rows::<V, 2, 1>(from, pixel, j, w),
-                        (4.., false) => rows::<V, 1, 4>(from, pixel, j, w),
-                        (2.., false) => rows::<V, 1, 2>(from, pixel, j, w),
-                        (_, false) => rows::<V, 1, 1>(from, pixel, j, w),
-                    }
+            // SAFETY: `add_pixel_gradient` has compared the shapes, so that `w` has rows as long as
+            // D's; these columns are whole vectors of them; and the processor has these
+            // instructions.
+            unsafe {
+                match (columns - j) / V::LANES {
+                    4.. => j += pairs::<V, 4>(from, first, j, w),
+                    2.. => j += pairs::<V, 2>(from, first, j, w),
+                    _ => j += pairs::<V, 1>(from, first, j, w),
                 }
             }
-            j += V::LANES * match vectors { 4.. => 4, 2.. => 2, _ => 1 };
         }
     }
+}
+
+/// The columns of `VECTORS` vectors from `j` on, two rows of W at a time; returns how many columns
+/// they are.
+#[inline(always)]
+unsafe fn pairs<V: Vector, const VECTORS: usize>(
+    from: &Backward,
+    first: usize,
+    j: usize,
+    w: &mut [f32],
+) -> usize {
+    let w_row = from.d.stride();
+    for (i, w) in w.chunks_mut(2 * w_row).enumerate() {
+        let pixel = first + 2 * i;
+        let is_pair = w.len() > w_row;
+        // SAFETY: the caller's word.
+        unsafe {
+            match is_pair {
+                true => rows::<V, 2, VECTORS>(from, pixel, j, &mut w[j..]),
+                false => rows::<V, 1, VECTORS>(from, pixel, j, &mut w[j..]),
+            }
+        }
+    }
+    VECTORS * V::LANES
 }
 
 /// The rows of W of `ROWS` pixels, `VECTORS` vectors from column `j` on, where `w` begins.
@@ -223,12 +236,6 @@ unsafe fn rows<V: Vector, const ROWS: usize, const VECTORS: usize>(
             p = p.wrapping_add(64 * p_row);
             d = d.wrapping_add(64 * d_row);
         }
-        for (r, acc) in acc.into_iter().enumerate() {
-            for (v, acc) in acc.into_iter().enumerate() {
-                let w = w.add(r * d_row + v * V::LANES);
-                let sum = if beta == 0.0 { acc } else { V::mul_add(beta, V::load(w), acc) };
-                sum.store(w);
-            }
-        }
+        add_to(acc, beta, w, d_row);
     }
 }

@@ -157,8 +157,6 @@ impl<'a> Product<'a> {
             let (row_step, column) = if transpose_a { (1, a.stride()) } else { (a.stride(), 1) };
             let a = View { at: a.and_beyond().as_ptr(), row: row_step, column };
             let part = Part {
-                rows: rows.min(m - i),
-                columns: columns.min(n - j),
                 k,
                 a: a.from(i, 0),
                 b: b.padded().as_ptr().wrapping_add(j),
@@ -168,7 +166,7 @@ impl<'a> Product<'a> {
                 c: c.at(i * c_row + j),
                 c_row,
             };
-            multiply(cpu, part);
+            multiply(cpu, part, rows.min(m - i), columns.min(n - j));
         });
     }
 }
@@ -189,29 +187,15 @@ impl View {
     }
 }
 
-/// A part of C, some rows by some columns, and what it is computed from. All pointers lead to its
+/// Where a part of C lies, down to a tile, and what it is computed from. All pointers lead to its
 /// first row and column. Rows are padded to whole vectors, so the last vector of the columns lies
 /// within them.
-struct Part {
-    rows: usize,
-    columns: usize,
+pub(super) struct Part {
     k: usize,
     a: View,
     b: *const f32,
     b_row: usize,
     /// Null for none.
-    bias: *const f32,
-    beta: f32,
-    c: *mut f32,
-    c_row: usize,
-}
-
-/// A tile of C, likewise.
-pub(super) struct Tile {
-    k: usize,
-    a: View,
-    b: *const f32,
-    b_row: usize,
     bias: *const f32,
     beta: f32,
     c: *mut f32,
@@ -224,10 +208,10 @@ thread_local! {
 }
 
 for_each_instruction_set! {
-    fn multiply(part: Part) {
+    fn multiply(part: Part, rows: usize, columns: usize) {
         // SAFETY: `Product::write_to` has compared the shapes, and the processor has these
         // instructions.
-        unsafe { blocks::<V>(&part) }
+        unsafe { blocks::<V>(&part, rows, columns) }
     }
 }
 
@@ -239,8 +223,8 @@ pub fn packs(rows: usize, k: usize, columns: usize) -> bool {
 
 /// The loops over blocks of columns, over panels and over tiles.
 #[inline(always)]
-unsafe fn blocks<V: Vector>(part: &Part) {
-    let &Part { rows, columns, k, a, b, b_row, bias, beta, c, c_row } = part;
+unsafe fn blocks<V: Vector>(part: &Part, rows: usize, columns: usize) {
+    let &Part { k, a, b, b_row, bias, beta, c, c_row } = part;
     let packs = packs(rows, k, columns);
     let [mut packed_b, mut packed_a] = if packs { PACKED.take() } else { Default::default() };
     let strip = V::TILE.1 * V::LANES;
@@ -271,7 +255,7 @@ unsafe fn blocks<V: Vector>(part: &Part) {
                 };
                 let bias = if bias.is_null() { bias } else { bias.wrapping_add(j) };
                 let c = c.wrapping_add(i * c_row + j);
-                let tile = Tile { k, a, b, b_row, bias, beta, c, c_row };
+                let tile = Part { k, a, b, b_row, bias, beta, c, c_row };
                 // SAFETY: the tile is part of the part, and the processor has these instructions.
                 unsafe { micro_kernel::<V>(rows, width / V::LANES)(&tile) };
             }
@@ -321,7 +305,7 @@ unsafe fn pack_a(a: View, k: usize, packed: *mut f32) {
 
 /// The function that computes a tile of these rows and vectors.
 #[inline(always)]
-fn micro_kernel<V: Vector>(rows: usize, vectors: usize) -> unsafe fn(&Tile) {
+fn micro_kernel<V: Vector>(rows: usize, vectors: usize) -> unsafe fn(&Part) {
     match vectors {
         1 => micro_kernel_of::<V, 1>(rows),
         2 => micro_kernel_of::<V, 2>(rows),
@@ -331,7 +315,7 @@ fn micro_kernel<V: Vector>(rows: usize, vectors: usize) -> unsafe fn(&Tile) {
 }
 
 #[inline(always)]
-fn micro_kernel_of<V: Vector, const VECTORS: usize>(rows: usize) -> unsafe fn(&Tile) {
+fn micro_kernel_of<V: Vector, const VECTORS: usize>(rows: usize) -> unsafe fn(&Part) {
     match rows {
         1 => V::tile::<1, VECTORS>,
         2 => V::tile::<2, VECTORS>,
@@ -351,8 +335,8 @@ fn micro_kernel_of<V: Vector, const VECTORS: usize>(rows: usize) -> unsafe fn(&T
 /// The operands have `ROWS` rows, `VECTORS` vectors of columns and as many steps as the tile says,
 /// and the processor has the vector's instructions.
 #[inline(always)]
-pub(super) unsafe fn tile<V: Vector, const ROWS: usize, const VECTORS: usize>(tile: &Tile) {
-    let &Tile { k, a, b, b_row, bias, beta, c, c_row } = tile;
+pub(super) unsafe fn tile<V: Vector, const ROWS: usize, const VECTORS: usize>(tile: &Part) {
+    let &Part { k, a, b, b_row, bias, beta, c, c_row } = tile;
     // If the compiler saw that these are multiples, it would add them up one after another in each
     // step.
     let a_rows: [usize; ROWS] = black_box(from_fn(|r| r * a.row));
@@ -375,10 +359,24 @@ pub(super) unsafe fn tile<V: Vector, const ROWS: usize, const VECTORS: usize>(ti
             a_step = a_step.wrapping_add(a.column);
             b_step = b_step.wrapping_add(b_row);
         }
-        for (r, acc) in acc.iter_mut().enumerate() {
-            for (v, acc) in acc.iter_mut().enumerate() {
+        add_to(acc, beta, c, c_row);
+    }
+}
+
+/// `C ← β·C + sums`, rows of vectors side by side.
+#[inline(always)]
+pub(super) unsafe fn add_to<V: Vector, const ROWS: usize, const VECTORS: usize>(
+    sums: [[V; VECTORS]; ROWS],
+    beta: f32,
+    c: *mut f32,
+    c_row: usize,
+) {
+    for (r, sums) in sums.into_iter().enumerate() {
+        for (v, sum) in sums.into_iter().enumerate() {
+            // SAFETY: the caller's word.
+            unsafe {
                 let c = c.add(r * c_row + v * V::LANES);
-                let sum = if beta == 0.0 { *acc } else { V::mul_add(beta, V::load(c), *acc) };
+                let sum = if beta == 0.0 { sum } else { V::mul_add(beta, V::load(c), sum) };
                 sum.store(c);
             }
         }
