@@ -164,66 +164,33 @@ impl Config {
         check(hidden_layers.len() <= 1000, "hidden_layers", &layers, "at most 1000 layers")?;
         for (i, width) in hidden_layers.iter().enumerate() {
             let found = format!("{width} units in layer {}", i + 1);
-            check(
-                (1..=1 << 20).contains(width),
-                "hidden_layers",
-                &found,
-                "from 1 to 1048576 units in every layer",
-            )?;
+            let holds = (1..=1 << 20).contains(width);
+            check(holds, "hidden_layers", &found, "from 1 to 1048576 units in every layer")?;
         }
         let classes = "from 2 to 256, since a label is one byte";
         check((2..=256).contains(&self.classes), "classes", &self.classes, classes)?;
-        let (names, one_each) =
-            (self.class_names.len(), format!("none, or {} names, one a class", self.classes));
-        check(
-            [0, self.classes].contains(&names),
-            "class_names",
-            &format!("{names} names"),
-            &one_each,
-        )?;
-        let rate = "a finite number above 0, such as 0.02";
-        check(
-            *learning_rate > 0.0 && learning_rate.is_finite(),
-            "learning_rate",
-            learning_rate,
-            rate,
-        )?;
-        check(
-            share(*momentum),
-            "momentum",
-            momentum,
-            "from 0 up to, but not including, 1, such as 0.9",
-        )?;
-        check(
-            share(*dropout),
-            "dropout",
-            dropout,
-            "a probability from 0 up to, but not including, 1",
-        )?;
+        let names = self.class_names.len();
+        let one_each = format!("none, or {} names, one a class", self.classes);
+        let some = format!("{names} names");
+        check([0, self.classes].contains(&names), "class_names", &some, &one_each)?;
+        let holds = *learning_rate > 0.0 && learning_rate.is_finite();
+        check(holds, "learning_rate", learning_rate, "a finite number above 0, such as 0.02")?;
+        let below_1 = "from 0 up to, but not including, 1, such as 0.9";
+        check(share(*momentum), "momentum", momentum, below_1)?;
+        let probability = "a probability from 0 up to, but not including, 1";
+        check(share(*dropout), "dropout", dropout, probability)?;
+        let holds = *weight_decay >= 0.0 && weight_decay.is_finite();
         let decay = "0 or a small finite number above, such as 1e-5";
-        check(
-            *weight_decay >= 0.0 && weight_decay.is_finite(),
-            "weight_decay",
-            weight_decay,
-            decay,
-        )?;
+        check(holds, "weight_decay", weight_decay, decay)?;
         check(self.batch_size > 0, "batch_size", &self.batch_size, "at least 1 image, such as 16")?;
-        check(
-            (1..=1 << 20).contains(&self.epochs),
-            "epochs",
-            &self.epochs,
-            "from 1 to 1048576 epochs",
-        )?;
+        let holds = (1..=1 << 20).contains(&self.epochs);
+        check(holds, "epochs", &self.epochs, "from 1 to 1048576 epochs")?;
         let last = self.seed.checked_add(self.seeds.saturating_sub(1));
         let seeds = (1..=1000).contains(&self.seeds) && last.is_some();
         check(seeds, "seeds", &self.seeds, "from 1 to 1000 seeds from seed on, such as 5")?;
         let is_named = |folder: &PathBuf| !folder.as_os_str().is_empty();
         check(is_named(&self.data), "data", &"no name", "the name of a folder, such as raw_data")?;
-        check(
-            is_named(&self.output),
-            "output",
-            &"no name",
-            "the name of a folder, such as runs/latest",
-        )
+        let output = "the name of a folder, such as runs/latest";
+        check(is_named(&self.output), "output", &"no name", output)
     }
 }

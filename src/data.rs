@@ -121,9 +121,7 @@ impl Data {
         }
         self
     }
-}
 
-impl Data {
     /// [`Data::load`]; or, if `held_out` is not 0, the training images alone, with the last
     /// `held_out` of them in the place of the test set, whose files are not read.
     ///

@@ -80,6 +80,13 @@ fn trials() -> Result<()> {
         learning_rate,
         ..best.clone()
     };
+    let momentum =
+        |learning_rate, config: &Config| Config { momentum: 0.9, learning_rate, ..config.clone() };
+    let dropout = |dropout, config: &Config| Config {
+        dropout,
+        dropout_after_activation: true,
+        ..config.clone()
+    };
     let wide_100 = Config { epochs: 100, weight_decay: 1e-4, ..wide.clone() };
     let rows = [
         ("best", best.clone()),
@@ -95,15 +102,10 @@ fn trials() -> Result<()> {
         ("ReLU", activation(ReLU, He, 0.006)),
         ("learning_rate: 0.003", Config { learning_rate: 0.003, ..best.clone() }),
         ("learning_rate: 0.012", Config { learning_rate: 0.012, ..best.clone() }),
-        (
-            "momentum: 0.9; learning_rate: 0.0006",
-            Config { momentum: 0.9, learning_rate: 0.0006, ..best.clone() },
-        ),
+        ("momentum: 0.9; learning_rate: 0.0006", momentum(0.0006, &best)),
         ("weight_decay: 0", Config { weight_decay: 0.0, ..best.clone() }),
         ("weight_decay: 1e-3", Config { weight_decay: 1e-3, ..best.clone() }),
-        ("dropout: 0.05 after the activation", {
-            Config { dropout: 0.05, dropout_after_activation: true, ..best.clone() }
-        }),
+        ("dropout: 0.05 after the activation", dropout(0.05, &best)),
         ("schedule: Step", Config { schedule: Schedule::Step, ..best.clone() }),
         (
             "batch_size: 8; learning_rate: 0.004",
@@ -113,16 +115,12 @@ fn trials() -> Result<()> {
         ("epochs: 65", Config { epochs: 65, ..best.clone() }),
         ("epochs: 260", Config { epochs: 260, ..best.clone() }),
         ("wide; epochs: 100", wide_100.clone()),
-        ("wide; epochs: 100; momentum: 0.9; learning_rate: 0.001", {
-            Config { momentum: 0.9, learning_rate: 0.001, ..wide_100.clone() }
-        }),
+        ("wide; epochs: 100; momentum: 0.9; learning_rate: 0.001", momentum(0.001, &wide_100)),
         (
             "wide; epochs: 100; all strengths × 1.4",
             Config { deformation: Some(scaled(1.4)), ..wide_100.clone() },
         ),
-        ("wide; epochs: 100; dropout: 0.1 after the activation", {
-            Config { dropout: 0.1, dropout_after_activation: true, ..wide_100.clone() }
-        }),
+        ("wide; epochs: 100; dropout: 0.1 after the activation", dropout(0.1, &wide_100)),
         ("wide; epochs: 300", Config { epochs: 300, ..wide_100 }),
         ("wide; epochs: 300; weight_decay: 1e-3", Config { epochs: 300, ..wide }),
     ];

@@ -54,8 +54,7 @@ pub fn encode(
     image_size: (usize, usize),
     metadata: &[(String, String)],
 ) -> Vec<u8> {
-    let rows = image_size.0;
-    let columns = image_size.1;
+    let (rows, columns) = image_size;
     let activation = network.activation;
     let mut header = format!(
         r#"{{"{METADATA}":{{"rows":"{rows}","columns":"{columns}","activation":"{activation:?}""#
