@@ -6,19 +6,24 @@ use std::process::ExitCode;
 use crate::error::{Error, Result};
 use crate::output::progress::wrap;
 
-/// The arguments of the command, after its name. One that is not Unicode is shown as far as it is.
-pub fn arguments() -> impl Iterator<Item = String> {
-    std::env::args_os().skip(1).map(|argument| argument.to_string_lossy().into_owned())
+/// Does a program's `work`, given the arguments after its name. One that is not Unicode is shown as
+/// far as it is.
+pub fn with_arguments(work: impl FnOnce(&[&str]) -> Result<()>) -> ExitCode {
+    let arguments: Vec<String> = std::env::args_os()
+        .skip(1)
+        .map(|argument| argument.to_string_lossy().into_owned())
+        .collect();
+    exit_code(work(&arguments.iter().map(String::as_str).collect::<Vec<_>>()))
 }
 
-/// Refuses arguments where a command takes none.
-///
-/// # Errors
-/// If there is one.
-pub fn no_arguments() -> Result<()> {
-    arguments().next().map_or(Ok(()), |argument| {
-        let next = "change get_config in src/main.rs and run it again";
-        Err(Error::new("the arguments", argument, "none", next))
+/// The same for a program that takes no arguments, and refuses the first.
+pub fn without_arguments(work: impl FnOnce() -> Result<()>) -> ExitCode {
+    with_arguments(|arguments| match arguments {
+        [] => work(),
+        [argument, ..] => {
+            let next = "change get_config in src/main.rs and run it again";
+            Err(Error::new("the arguments", *argument, "none", next))
+        }
     })
 }
 

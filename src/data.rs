@@ -95,8 +95,8 @@ impl Data {
     /// A file that is missing or not what its name says, a label of `classes` or above, images
     /// without labels or of different sizes.
     pub fn load(folder: &Path, classes: usize) -> Result<Data> {
-        let (train, test) =
-            (Dataset::load(folder, "train", classes)?, Dataset::load(folder, "t10k", classes)?);
+        let train = Dataset::load(folder, "train", classes)?;
+        let test = Dataset::load(folder, "t10k", classes)?;
         let size = |set: &Dataset| format!("{} × {} pixels", set.images.rows, set.images.columns);
         if size(&train) != size(&test) {
             let path = idx::find(folder, "t10k-images-idx3-ubyte")?;
@@ -139,8 +139,8 @@ impl Data {
                 format!("fewer than the {count} training images in {}", folder.display());
             return Err(Error::in_config("held_out", held_out.to_string(), expected));
         };
-        let (test_pixels, test_labels) =
-            (pixels.split_off(kept * rows * columns), labels.split_off(kept));
+        let test_pixels = pixels.split_off(kept * rows * columns);
+        let test_labels = labels.split_off(kept);
         let set = |pixels, labels| Dataset { images: Images { rows, columns, pixels }, labels };
         Ok(Data { train: set(pixels, labels), test: set(test_pixels, test_labels) })
     }
@@ -178,8 +178,8 @@ pub fn read_labels(
 ) -> Result<Vec<u8>> {
     let ([count], labels) = idx::read_file(path)?;
     if count != images {
-        let (found, expected) =
-            (format!("{count} labels"), format!("{images}, one for each image"));
+        let found = format!("{count} labels");
+        let expected = format!("{images}, one for each image");
         return Err(Error::new(
             path.display(),
             found,

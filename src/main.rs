@@ -42,6 +42,5 @@ fn get_config() -> Config {
 }
 
 fn main() -> ExitCode {
-    let run = || session::train_and_save(&get_config(), &mut Console::stdout());
-    command::exit_code(command::no_arguments().and_then(|()| run()))
+    command::without_arguments(|| session::train_and_save(&get_config(), &mut Console::stdout()))
 }

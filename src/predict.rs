@@ -175,8 +175,8 @@ fn probabilities(
     let probabilities = network.predict(images);
     if probabilities.iter().any(|p| !p.is_finite()) {
         let found = "weights so large that the probabilities overflow";
-        let (expected, next) =
-            ("weights of a network that has learnt", "train again, with a lower learning_rate");
+        let expected = "weights of a network that has learnt";
+        let next = "train again, with a lower learning_rate";
         return Err(Error::new(model_path.display(), found, expected, next));
     }
     Ok(probabilities)

@@ -162,8 +162,9 @@ fn train(config: &Config, trainer: Trainer, data: &Data, console: &mut Console) 
             let done = (epoch - 1) * count + images;
             let rate = done as f64 / start.elapsed().as_secs_f64();
             let eta = duration((config.epochs * count - done) as f64 / rate);
-            let (images, total, rate) =
-                (thousands(images), thousands(count), thousands(rate as usize));
+            let images = thousands(images);
+            let total = thousands(count);
+            let rate = thousands(rate as usize);
             format!(
                 "epoch {epoch} of {}, ETA {eta}: {images} of {total} images, {rate}/s",
                 config.epochs

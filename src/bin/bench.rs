@@ -18,14 +18,13 @@ use mnist_mlp::{command, output::progress::Console, session};
 use mnist_mlp::{config::Config, error::Error, error::Result, for_each_instruction_set};
 
 fn main() -> ExitCode {
-    let arguments: Vec<String> = command::arguments().collect();
-    command::exit_code(match &arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+    command::with_arguments(|arguments| match *arguments {
         [] => bench(),
         [layers, batch_size, images] => train(layers, batch_size, images, true),
         [layers, batch_size, images, "--no-zeros"] => train(layers, batch_size, images, false),
-        other => Err(Error::new(
+        _ => Err(Error::new(
             "bench",
-            format!("the arguments {other:?}"),
+            format!("the arguments {arguments:?}"),
             USAGE,
             "call it again like that",
         )),

@@ -9,5 +9,5 @@ use mnist_mlp::{command, experiments, session};
 fn main() -> ExitCode {
     let config = Config { output: "runs/best".into(), ..experiments::best() };
     let run = || session::train_and_save(&config, &mut Console::stdout());
-    command::exit_code(command::no_arguments().and_then(|()| run()))
+    command::without_arguments(run)
 }

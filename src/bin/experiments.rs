@@ -47,8 +47,7 @@ struct Request<'a> {
 }
 
 fn main() -> ExitCode {
-    let arguments: Vec<String> = command::arguments().collect();
-    command::exit_code(execute(&arguments.iter().map(String::as_str).collect::<Vec<_>>()))
+    command::with_arguments(execute)
 }
 
 fn execute(arguments: &[&str]) -> Result<()> {
@@ -73,8 +72,8 @@ fn parse<'a>(arguments: &[&'a str]) -> Result<Request<'a>> {
         let mut value = |expected: &str| match rest.next() {
             Some(value) if !value.is_empty() && !value.starts_with('-') => Ok(value),
             other => {
-                let (place, found) =
-                    (format!("the argument after {argument}"), other.unwrap_or("nothing"));
+                let place = format!("the argument after {argument}");
+                let found = other.unwrap_or("nothing");
                 Err(Error::new(place, found, expected, SEE_HELP))
             }
         };

@@ -196,5 +196,5 @@ fn compare(out: &mut Console) -> Result<()> {
 }
 
 fn main() -> ExitCode {
-    command::exit_code(command::no_arguments().and_then(|()| compare(&mut Console::stdout())))
+    command::without_arguments(|| compare(&mut Console::stdout()))
 }

@@ -23,13 +23,12 @@ use mnist_mlp::training::schedule::Schedule;
 const HEADER: &str = "mean_accuracy,least_accuracy,greatest_accuracy";
 
 fn main() -> ExitCode {
-    let arguments: Vec<String> = command::arguments().collect();
-    command::exit_code(match &arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+    command::with_arguments(|arguments| match *arguments {
         ["rates"] => learning_rates(),
         ["best"] => trials(),
         _ => {
-            let (found, expected) =
-                (arguments.join(" "), "rates, for a quarter of an hour, or best, for 90 minutes");
+            let found = arguments.join(" ");
+            let expected = "rates, for a quarter of an hour, or best, for 90 minutes";
             Err(Error::new("the arguments", found, expected, "call it again like that"))
         }
     })

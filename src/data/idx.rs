@@ -68,8 +68,8 @@ pub fn find(folder: &Path, name: &str) -> Result<PathBuf> {
             Err(Error::new(place.join(name).display(), "no such file", expected, next))
         }
         [first, second, ..] => {
-            let (found, expected) =
-                (format!("{first} and {second}"), format!("one file for {name}"));
+            let found = format!("{first} and {second}");
+            let expected = format!("one file for {name}");
             let next = "keep the four files of each data set in a folder of their own";
             Err(Error::new(place.display(), found, expected, next))
         }

@@ -73,8 +73,9 @@ impl Run {
             running_accuracies,
             test_accuracies,
         } = self;
-        let (epochs, test_accuracy, (best, best_epoch)) =
-            (test_accuracies.len(), self.test_accuracy(), self.best_test_accuracy());
+        let epochs = test_accuracies.len();
+        let test_accuracy = self.test_accuracy();
+        let (best, best_epoch) = self.best_test_accuracy();
         format!(
             "{experiment},{configuration:016x},{seed},{epochs},{train_accuracy:.6},{test_accuracy:.6},{best:.6},\
              {best_epoch},{},{}\n",

@@ -52,8 +52,9 @@ pub fn sweep(
         "{:width$}  seed   train  {tested_on:>test_width$}  best (epoch)  seconds",
         "experiment"
     ))?;
-    let (start, all, all_epochs) =
-        (Instant::now(), jobs.len(), jobs.iter().map(|job| job.0.config.epochs).sum::<usize>());
+    let start = Instant::now();
+    let all = jobs.len();
+    let all_epochs = jobs.iter().map(|job| job.0.config.epochs).sum::<usize>();
     let mut done = 0;
     let mut epochs = 0;
     let mut running = Vec::new();

@@ -135,8 +135,8 @@ impl Grid {
             let cell = |n: usize| {
                 let start = n as f64 * step;
                 let end = (n + 1) as f64 * step;
-                let (first, last) =
-                    (start as usize, (end - 1e-9).ceil().min(pixels as f64) as usize);
+                let first = start as usize;
+                let last = (end - 1e-9).ceil().min(pixels as f64) as usize;
                 let part = |i: usize| (end.min((i + 1) as f64) - start.max(i as f64)) / step;
                 (first, (first..last).map(part).collect())
             };

@@ -124,8 +124,8 @@ pub fn decode(
     let image_size = image_size(path, &metadata, layers[0].weight.rows())?;
     let activation = match self::activation(path, &metadata, activation)? {
         None if layers.len() > 1 => {
-            let (found, next) =
-                (format!("no activation in {METADATA}"), "say which it is with --activation");
+            let found = format!("no activation in {METADATA}");
+            let next = "say which it is with --activation";
             return Err(Error::new(
                 path.display(),
                 found,
@@ -184,8 +184,8 @@ fn read_header(path: &Path, input: &mut impl Read) -> Result<String> {
         RIGHT_FILE,
     )?;
     let header = read_bytes(path, input, length as usize)?;
-    let (found, expected) =
-        (format!("only {} bytes of the header", header.len()), format!("all {length} bytes of it"));
+    let found = format!("only {} bytes of the header", header.len());
+    let expected = format!("all {length} bytes of it");
     ensure(path, header.len() as u64 == length, found, expected, WRITE_AGAIN)?;
     let not_text =
         |_| Error::new(path.display(), "a header that is not UTF-8", "JSON in UTF-8", RIGHT_FILE);
@@ -274,36 +274,34 @@ fn read_numbers(path: &Path, input: &mut impl Read, tensors: &Tensors) -> Result
     Ok(numbers)
 }
 
+/// Takes the tensor of that `name` out of `tensors`: its shape, and its values, which must be finite.
+fn take(
+    path: &Path,
+    tensors: &mut Tensors,
+    numbers: &[u8],
+    name: String,
+) -> Result<(Vec<usize>, Vec<f32>)> {
+    let Some((shape, bytes)) = tensors.remove(&name) else {
+        let found = format!("no tensor {name:?}, but {}", excerpt(tensors.keys()));
+        let expected = "0.weight, 0.bias, 2.weight, 2.bias and so on, the layers of a \
+                        nn.Sequential(Linear, Sigmoid, Linear, …), and nothing else";
+        return Err(Error::new(path.display(), found, expected, RIGHT_FILE));
+    };
+    let values = numbers[bytes].as_chunks().0.iter();
+    let values: Vec<f32> = values.map(|&value| f32::from_le_bytes(value)).collect();
+    let strange = values.iter().find(|value| !value.is_finite()).unwrap_or(&0.0);
+    let found = format!("a weight of {strange} in tensor {name:?}");
+    let next = "train again, with a lower learning_rate";
+    ensure(path, strange.is_finite(), found, "finite numbers", next)?;
+    Ok((shape, values))
+}
+
 /// The layers, whose weights and biases must be all there is and fit together.
 fn layers(path: &Path, mut tensors: Tensors, numbers: &[u8], cpu: Cpu) -> Result<Vec<Linear>> {
     let mut layers: Vec<Linear> = Vec::new();
     while layers.is_empty() || !tensors.is_empty() {
         let l = 2 * layers.len();
-        let mut take = |kind| {
-            let name = format!("{l}.{kind}");
-            let Some((shape, bytes)) = tensors.remove(&name) else {
-                let found = format!("no tensor {name:?}, but {}", excerpt(tensors.keys()));
-                let expected = "0.weight, 0.bias, 2.weight, 2.bias and so on, the layers of a \
-                                nn.Sequential(Linear, Sigmoid, Linear, …), and nothing else";
-                return Err(Error::new(path.display(), found, expected, RIGHT_FILE));
-            };
-            let values: Vec<f32> = numbers[bytes]
-                .as_chunks()
-                .0
-                .iter()
-                .map(|&value| f32::from_le_bytes(value))
-                .collect();
-            let strange = values.iter().find(|value| !value.is_finite()).unwrap_or(&0.0);
-            let found = format!("a weight of {strange} in tensor {name:?}");
-            ensure(
-                path,
-                strange.is_finite(),
-                found,
-                "finite numbers",
-                "train again, with a lower learning_rate",
-            )?;
-            Ok((shape, values))
-        };
+        let mut take = |kind| take(path, &mut tensors, numbers, format!("{l}.{kind}"));
         let (shape, weights) = take("weight")?;
         let (bias_shape, bias) = take("bias")?;
         let before = layers.last().map(|before| before.bias.len());
@@ -371,8 +369,8 @@ fn activation(
     let named = find_activation(name, path.display(), found)?;
     match asked {
         Some(asked) if asked != named => {
-            let (found, expected) =
-                (format!("activation {named:?} in {METADATA}"), format!("{asked:?}, as asked for"));
+            let found = format!("activation {named:?} in {METADATA}");
+            let expected = format!("{asked:?}, as asked for");
             Err(Error::new(
                 path.display(),
                 found,
