@@ -34,8 +34,8 @@ FIVE = [[(0.25, 0.08), (0.22, 0.45), (0.4, 0.38), (0.62, 0.42), (0.75, 0.62), (0
 NO_DIGITS = {
     "a hatching": [[(n / 8, n % 2) for n in range(9)]],
     "a grid": [[(x, 0), (x, 1)] for x in (0.3, 0.7)] + [[(0, y), (1, y)] for y in (0.3, 0.7)],
-    "a spiral": [[(0.5 + t / 120 * math.cos(t / 3), 0.5 + t / 120 * math.sin(t / 3)) for t in range(61)]],
-    "a star": [[(0.5 + 0.5 * math.sin(0.8 * math.pi * n), 0.5 - 0.5 * math.cos(0.8 * math.pi * n)) for n in range(6)]],
+    "a W": [[(0, 0), (0.25, 1), (0.5, 0.3), (0.75, 1), (1, 0)]],
+    "a T": [[(0, 0), (1, 0)], [(0.5, 0), (0.5, 1)]],
 }
 # Where on the pad, as left, top, side.
 BIG, CORNER, OTHER_CORNER = (0.1, 0.1, 0.8), (0.03, 0.03, 0.2), (0.74, 0.76, 0.2)
@@ -461,7 +461,7 @@ def check_doubt(page):
 
 def check_unsure(page):
     size = "return parseFloat(getComputedStyle(document.querySelector('#reading span')).fontSize)"
-    older = page.with_data("older", likeness=None)
+    older = page.with_data("older", doubt=None)
     older.draw(NO_DIGITS["a grid"], BIG)
     check("where nothing was left to doubt by, nothing is", "unlike" not in older.text("reading"), older.text("reading"))
     older.draw(ZERO, BIG)
@@ -469,7 +469,7 @@ def check_unsure(page):
     weights = base64.b64decode(older.run("return data.weights"))
     start = 8 + struct.unpack("<Q", weights[:8])[0]
     weights = base64.b64encode(weights[:start] + bytes(len(weights) - start)).decode()
-    even = page.with_data("even", likeness=None, weights=weights)
+    even = page.with_data("even", doubt=None, weights=weights)
     even.draw(ZERO, BIG)
     text, unsure = even.text("reading"), even.run(size)
     check("a probability below a half is not shown as a certain one",
@@ -762,7 +762,7 @@ def check_other_networks(page, screenshots):
         pixels = bytes(round(draw(0, 255)) for _ in range(images * widths[0]))
         metadata = {"activation": activation} if activation else {}
         return {"rows": 3, "columns": widths[0] // 3, "classes": widths[-1], "weights": safetensors(layers, metadata),
-                "confusion": [[1] * widths[-1]] * widths[-1], "mistakes": [], "likeness": None, **members,
+                "confusion": [[1] * widths[-1]] * widths[-1], "mistakes": [], "doubt": None, **members,
                 "samples": {"pixels": base64.b64encode(pixels).decode(), "probabilities": [
                     probabilities(layers, functions[activation or "Sigmoid"], pixels[i * widths[0]:][:widths[0]])
                     for i in range(images)]}}

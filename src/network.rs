@@ -187,24 +187,53 @@ impl Network {
     /// # Panics
     /// If the images have another number of pixels than the first layer has inputs.
     pub fn predict(&self, images: &Images) -> Matrix {
+        self.evaluate(images, self.classes(), |buffers, rows| {
+            rows.copy_from_slice(buffers.probabilities.padded());
+        })
+    }
+
+    /// The activations of each image in all hidden layers side by side, `images × hidden units`, in
+    /// evaluation mode.
+    ///
+    /// # Panics
+    /// As [`Network::predict`].
+    pub fn hidden(&self, images: &Images) -> Matrix {
+        let widths = self.widths();
+        let units: usize = widths[1..widths.len() - 1].iter().sum();
+        self.evaluate(images, units, |buffers, rows| {
+            let stride = rows.len() / buffers.probabilities.rows();
+            for (r, row) in rows.chunks_exact_mut(stride).enumerate() {
+                let activations = buffers.hidden.iter().flat_map(|hidden| hidden.a.row(r));
+                row.iter_mut().zip(activations).for_each(|(to, a)| *to = *a);
+            }
+        })
+    }
+
+    /// `images × columns`, whose padded rows `copy` takes from the buffers, batch after batch.
+    fn evaluate(
+        &self,
+        images: &Images,
+        columns: usize,
+        copy: impl Fn(&Buffers, &mut [f32]) + Sync,
+    ) -> Matrix {
         let size = images.size();
         let inputs = self.layers[0].weight.rows();
         assert!(size == inputs, "images of {size} pixels, and a network that takes {inputs}");
-        let mut probabilities = Matrix::zeros(images.count(), self.classes());
-        let stride = probabilities.stride();
+        let mut outputs = Matrix::zeros(images.count(), columns);
+        let stride = outputs.stride();
         let rows = self.cpu.chunk_len(images.count(), EVALUATION_BATCH);
-        let chunks = probabilities.padded_mut().chunks_mut(rows * stride).enumerate();
-        self.cpu.each(chunks, |(i, probabilities)| {
+        let chunks = outputs.padded_mut().chunks_mut(rows * stride).enumerate();
+        self.cpu.each(chunks, |(i, outputs)| {
             let mut buffers = self.buffers();
             let mut start = i * rows;
-            for probabilities in probabilities.chunks_mut(EVALUATION_BATCH * stride) {
-                let end = start + probabilities.len() / stride;
+            for outputs in outputs.chunks_mut(EVALUATION_BATCH * stride) {
+                let end = start + outputs.len() / stride;
                 buffers.batch.load(self.cpu, images, start..end);
                 self.forward(self.cpu.on_threads(1), &mut buffers, None);
-                probabilities.copy_from_slice(buffers.probabilities.padded());
+                copy(&buffers, outputs);
                 start = end;
             }
         });
-        probabilities
+        outputs
     }
 }

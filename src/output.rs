@@ -1,6 +1,7 @@
 //! Files that are written whole or not at all.
 
 pub mod doubt;
+pub mod fakes;
 pub mod history;
 pub mod json;
 pub mod plot;

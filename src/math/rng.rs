@@ -12,6 +12,8 @@ pub enum Stream {
     Dropout = 3,
     /// How each image is deformed in each epoch.
     Deformation = 4,
+    /// Made-up images that are of no class.
+    Fakes = 5,
 }
 
 /// xorshift64*: Marsaglia, "Xorshift RNGs" (2003), with the multiplier of Vigna, "An experimental

@@ -7,8 +7,9 @@
 use crate::config::Config;
 use crate::data::{Data, Dataset};
 use crate::metrics::{argmax, confusion};
-use crate::output::doubt::Likeness;
+use crate::output::doubt::Doubt;
 use crate::output::json::quote;
+use crate::output::weights;
 use crate::training::Trained;
 
 const PAGE: &str = include_str!("report/report.html");
@@ -35,15 +36,15 @@ const MOST_BYTES: usize = 500_000;
 const MOST_DATA: usize = 2_900_000;
 
 /// The page of a run of `config` with these `accuracies`, names and texts. It has the accuracy
-/// `curves`, as SVG, the bytes of the `weights` file if they fit, from which it reads the network,
-/// what the `trained` network makes of the test images of `data`, what its training images look
-/// like, and training images as
+/// `curves`, as SVG, the bytes of the `weights_file` if they fit, from which it reads the network,
+/// what the `trained` network makes of the test images of `data`, what tells images unlike its
+/// training images, and training images as
 /// [`Deformer::examples`](crate::data::deformation::Deformer::examples) has them, or none.
 pub fn html(
     config: &Config,
     accuracies: &[(&str, String)],
     curves: &str,
-    weights: &[u8],
+    weights_file: &[u8],
     data: &Data,
     examples: &[Vec<Vec<u8>>],
     trained: &Trained,
@@ -90,28 +91,25 @@ pub fn html(
             array(examples.iter().map(|row| array(row.iter().map(|image| quote(&base64(image)))))),
         ),
     ];
-    if let Some(likeness) = Likeness::new(&data.train, &trained.network) {
-        members.push(("likeness", likeness_json(&likeness)));
+    if let Some(doubt) = Doubt::new(&data.train, &trained.network, config.seed) {
+        members.push(("doubt", doubt_json(&doubt)));
     }
     let room = MOST_DATA.saturating_sub(members.iter().map(|(_, value)| value.len()).sum());
-    let fits = weights.len().div_ceil(3) * 4 <= room;
-    members.push(("weights", quote(&base64(if fits { weights } else { b"" }))));
+    let fits = weights_file.len().div_ceil(3) * 4 <= room;
+    members.push(("weights", quote(&base64(if fits { weights_file } else { b"" }))));
     let data: Vec<String> =
         members.iter().map(|(name, value)| format!("\"{name}\":{value}")).collect();
     // No `<` of a text may end the script element.
     fill(curves, &format!("{{{}}}", data.join(",")).replace('<', "\\u003c"))
 }
 
-/// The floats as base64 of their bytes, little-endian.
-fn likeness_json(Likeness { grid, scales, limit, means, factors }: &Likeness) -> String {
-    let floats = |numbers: &[f32]| {
-        base64(&numbers.iter().flat_map(|x| x.to_le_bytes()).collect::<Vec<u8>>())
-    };
-    let means = floats(means);
-    let factors = floats(factors);
-    format!(
-        r#"{{"grid":{grid:?},"scales":{scales:?},"limit":{limit},"means":"{means}","factors":"{factors}"}}"#
-    )
+/// The floats as base64 of their bytes, little-endian; the network as base64 of its weights file.
+fn doubt_json(Doubt { scales, network, limit }: &Doubt) -> String {
+    let scales = scales
+        .each_ref()
+        .map(|numbers| base64(&numbers.iter().flat_map(|x| x.to_le_bytes()).collect::<Vec<u8>>()));
+    let weights = base64(&weights::encode(network, (1, network.widths()[0]), &[]));
+    format!(r#"{{"scales":{scales:?},"weights":"{weights}","limit":{limit}}}"#)
 }
 
 /// The page with its parts in their places.

@@ -256,7 +256,7 @@ function takeImage(pixels, name) {
 
 const mostBars = 12; // with more classes, only the likeliest are shown
 const answer = { pixels: null, probabilities: null, readings: [] };
-const isUnlike = readDoubt(data.likeness, data, bytesOf);
+const isUnlike = readDoubt(data.doubt, bytesOf);
 const bars = names.slice(0, mostBars).map(addBar);
 let frame = 0;
 let pause = 0;
@@ -299,8 +299,9 @@ function pieces({ ink, strokes }) {
 function readImage(pixels) {
   const layers = outputs(network, pixels);
   const probabilities = Array.from(layers.at(-1));
+  const hidden = layers.slice(0, -1);
   const label = argmax(probabilities);
-  const [probability, unlike] = [probabilities[label], isUnlike(pixels, label, probabilities[label])];
+  const [probability, unlike] = [probabilities[label], isUnlike(hidden.flatMap((a) => Array.from(a)))];
   return { pixels, probabilities, label, probability, unlike, unsure: unlike || probability < 0.5, hidden: layers[0] };
 }
 
@@ -385,10 +386,10 @@ fillMistakes(data.mistakes);
 fillExamples(data.examples);
 refresh();
 
-if (data.likeness) {
+if (data.doubt) {
   const kind = digits ? "digits" : "images";
-  document.getElementById("likeness").textContent = `The page says “unlike the ${kind} that it was trained on” of about ` +
-    `1 in 100 real ${kind}. Of others it says so often, but far from always.`;
+  document.getElementById("doubt").textContent = `The page says “unlike the ${kind} that it was trained on” of about ` +
+    `1 in 100 real ${kind}. Of others it says so often, but not always.`;
 }
 
 window.mnist = { data, predict, answer };

@@ -289,6 +289,26 @@ fn backward(
 }
 
 /// With no gradient, weights shrink by the share lr·λ and biases stay as they are, bit by bit.
+/// Of more images than evaluation takes at once.
+#[test]
+fn hidden_activations_lie_side_by_side() {
+    let images = noise(100, WIDTHS[0], 0.5, 3);
+    let network = network(Cpu::best().on_threads(2), Activation::SiLU);
+    let hidden = network.hidden(&images);
+    let p = batch(Cpu::best(), &images).pixels().clone();
+    for i in 0..images.count() {
+        let mut x = shifted(p.row(i));
+        let mut expected = vec![];
+        for Linear { weight, bias } in &network.layers[..network.layers.len() - 1] {
+            x = linear(&x, &widen(&weight.to_vec()), &widen(bias));
+            x.iter_mut().for_each(|z| *z = activate(Activation::SiLU, *z));
+            expected.extend(&x);
+        }
+        assert_eq!(hidden.columns(), expected.len());
+        assert_near("hidden activations", hidden.row(i), &expected);
+    }
+}
+
 #[test]
 fn decay_is_for_weights_alone() {
     for cpu in Cpu::supported() {
