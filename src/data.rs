@@ -157,7 +157,8 @@ impl Dataset {
         let images = Images::read(&images)?;
         let labels = read_labels(&labels, images.count(), classes, |classes| {
             format!(
-                "set classes in get_config to {classes} if these are the right labels: they count from 0"
+                "set classes in get_config to {classes} if these are the right labels: they count \
+                 from 0"
             )
         })?;
         Ok(Dataset { images, labels })

@@ -122,7 +122,8 @@ fn own_test_set(path: &Path, model: &Model) -> Result<(Dataset, &'static str)> {
     }
     if !Path::new(data).is_dir() {
         let found = format!("trained on {data}, which is no folder here");
-        let next = "run it where that folder is, or name the images, or images and labels, after the model";
+        let next = "run it where that folder is, or name the images, or images and labels, after \
+                    the model";
         return Err(Error::new(path.display(), found, "the folder of its data", next));
     }
     let held_out = said(model, "held_out").parse().unwrap_or(0);

@@ -32,8 +32,8 @@ impl Batch {
         &self.sums
     }
 
-    /// For each image, a bit for each pixel that is not 0: pixel k is bit k % 64 of word k / 64. And
-    /// for each pixel, a bit for each image in which it is not 0, likewise.
+    /// For each image, a bit for each pixel that is not 0: pixel k is bit k % 64 of word k / 64.
+    /// And for each pixel, a bit for each image in which it is not 0, likewise.
     pub fn bits(&self) -> [&[u64]; 2] {
         [&self.by_image, &self.by_pixel]
     }

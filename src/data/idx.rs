@@ -32,7 +32,8 @@ pub fn find(folder: &Path, name: &str) -> Result<PathBuf> {
             true => "write the path in full, since ~ means nothing here",
             false => {
                 "put train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-images-idx3-ubyte and \
-                 t10k-labels-idx1-ubyte there, each plain or as .gz (a fresh clone has them in raw_data)"
+                 t10k-labels-idx1-ubyte there, each plain or as .gz (a fresh clone has them in \
+                 raw_data)"
             }
         };
         Err(Error::new(place.display(), found, "the folder with the data files", next))
@@ -63,7 +64,8 @@ pub fn find(folder: &Path, name: &str) -> Result<PathBuf> {
     match &found[..] {
         [file] => Ok(folder.join(file)),
         [] => {
-            let next = "put the file there, or check the folder's name; raw_data/README.md has other names it may have";
+            let next = "put the file there, or check the folder's name; raw_data/README.md has \
+                        other names it may have";
             let expected = "the file, plain or with .gz after its name";
             Err(Error::new(place.join(name).display(), "no such file", expected, next))
         }

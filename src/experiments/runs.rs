@@ -12,8 +12,8 @@ use crate::output;
 /// The name of the file.
 pub const FILE: &str = "runs.csv";
 
-const HEADER: &str = "experiment,configuration,seed,epochs,train_accuracy,test_accuracy,best_test_accuracy,best_epoch,\
-                      running_train_accuracies,test_accuracies";
+const HEADER: &str = "experiment,configuration,seed,epochs,train_accuracy,test_accuracy,\
+                      best_test_accuracy,best_epoch,running_train_accuracies,test_accuracies";
 
 /// Below this final test accuracy a run has never left the plateau it starts on.
 const PLATEAU: f64 = 0.5;
@@ -77,8 +77,8 @@ impl Run {
         let test_accuracy = self.test_accuracy();
         let (best, best_epoch) = self.best_test_accuracy();
         format!(
-            "{experiment},{configuration:016x},{seed},{epochs},{train_accuracy:.6},{test_accuracy:.6},{best:.6},\
-             {best_epoch},{},{}\n",
+            "{experiment},{configuration:016x},{seed},{epochs},{train_accuracy:.6},\
+             {test_accuracy:.6},{best:.6},{best_epoch},{},{}\n",
             list(running_accuracies),
             list(test_accuracies)
         )

@@ -87,8 +87,8 @@ pub fn sweep(
                     let test = run.test_accuracy();
                     let (best, epoch) = run.best_test_accuracy();
                     let line = format!(
-                        "{experiment:width$}  {seed:4}  {train_accuracy:6.4}  {test:test_width$.4}  {best:.4} \
-                         ({epoch:3})  {seconds:7.1}"
+                        "{experiment:width$}  {seed:4}  {train_accuracy:6.4}  \
+                         {test:test_width$.4}  {best:.4} ({epoch:3})  {seconds:7.1}"
                     );
                     save(run, trained)?.iter().try_for_each(|line| console.line(line))?;
                     line

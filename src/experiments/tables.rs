@@ -32,14 +32,14 @@ const COMPARISONS: [(&str, &str, &str); 9] = [
     (
         "dropout-normal",
         "Dropout, Normal",
-        "normal-cosine-20 normal-cosine-dropout-0.2 normal-cosine-dropout-0.2-after normal-cosine-dropout-0.5 \
-         normal-cosine-dropout-0.5-after",
+        "normal-cosine-20 normal-cosine-dropout-0.2 normal-cosine-dropout-0.2-after \
+         normal-cosine-dropout-0.5 normal-cosine-dropout-0.5-after",
     ),
     (
         "dropout-xavier",
         "Dropout, Xavier",
-        "xavier-cosine-20 xavier-cosine-dropout-0.2 xavier-cosine-dropout-0.2-after xavier-cosine-dropout-0.5 \
-         xavier-cosine-dropout-0.5-after",
+        "xavier-cosine-20 xavier-cosine-dropout-0.2 xavier-cosine-dropout-0.2-after \
+         xavier-cosine-dropout-0.5 xavier-cosine-dropout-0.5-after",
     ),
     ("best", "The best", "xavier-step-l2-1e-5 xavier-step xavier-cosine-20 normal-cosine-l2-1e-5"),
     ("deformation", "Deformation", "xavier-step-l2-1e-5 xavier-step-l2-1e-5-deformed best wide"),
@@ -135,8 +135,10 @@ fn findings(
                     Error::new(format!("{}, line {number}", path.display()), found, expected, next)
                 };
                 let (seen, word, is_whole) = seen(what, experiments, runs).ok_or_else(|| {
-                    let expected = "`ROW` − `BASE`, the same with \", after epoch N\", or `ROW` ends below 0.5";
-                    wrong(format!("\"{what}\""), expected, "`experiments --list` has the names of all rows")
+                    let expected = "`ROW` − `BASE`, the same with \", after epoch N\", or `ROW` \
+                                    ends below 0.5";
+                    let next = "`experiments --list` has the names of all rows";
+                    wrong(format!("\"{what}\""), expected, next)
                 })?;
                 if word != said && is_whole {
                     let expected = format!("{word}, since it is {seen}");
@@ -216,7 +218,8 @@ fn stuck<'a>(runs: impl Iterator<Item = &'a Run>) -> (usize, usize) {
 /// left the plateau, of all runs if none did.
 fn comparison(experiments: &[Experiment], names: &str, runs: &[Run]) -> String {
     let mut table = String::from(
-        "| row | epochs | coursework: train, test, best | train | test | best test | passes 0.5 in epoch | ends below 0.5 |\n\
+        "| row | epochs | coursework: train, test, best | train | test | best test \
+         | passes 0.5 in epoch | ends below 0.5 |\n\
          |---|---|---|---|---|---|---|---|\n",
     );
     let rows = names.split(' ').filter_map(|name| experiments.iter().find(|row| row.name == name));
@@ -235,7 +238,8 @@ fn comparison(experiments: &[Experiment], names: &str, runs: &[Run]) -> String {
         };
         let epochs = config.epochs;
         table += &format!(
-            "| `{name}` | {epochs} | {reported} | {train} | {test} | {best} | {ends} | {stuck} of {all} |\n"
+            "| `{name}` | {epochs} | {reported} | {train} | {test} | {best} | {ends} | {stuck} \
+             of {all} |\n"
         );
     }
     table

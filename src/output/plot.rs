@@ -84,8 +84,9 @@ impl Figure {
         let place_y = |y: f64| 1.0 + (1.0 - y_axis.fraction(y)) * PLOT_HEIGHT;
 
         let mut svg = format!(
-            "<svg xmlns='http://www.w3.org/2000/svg' class='figure' role='img' width='{WIDTH}' height='{height}' \
-             viewBox='0 0 {WIDTH} {height}' font-family='{FONTS}' font-size='13'>\n<title>{}</title>\n{}\n\
+            "<svg xmlns='http://www.w3.org/2000/svg' class='figure' role='img' width='{WIDTH}' \
+             height='{height}' viewBox='0 0 {WIDTH} {height}' font-family='{FONTS}' \
+             font-size='13'>\n<title>{}</title>\n{}\n\
              <rect width='100%' height='100%' rx='12' fill='{}' stroke='{}' stroke-width='2'/>\n",
             escape(&self.title),
             dark_style(),

@@ -68,7 +68,8 @@ pub fn html(
         let pixels = base64(images.image(i));
         let probability = probability(i);
         format!(
-            r#"{{"index":{i},"truth":{truth},"prediction":{prediction},"probability":{probability},"pixels":"{pixels}"}}"#
+            "{{\"index\":{i},\"truth\":{truth},\"prediction\":{prediction},\
+             \"probability\":{probability},\"pixels\":\"{pixels}\"}}"
         )
     }));
     let samples = most(SAMPLES, images.size() + 10 * probabilities.columns()).min(images.count());

@@ -274,7 +274,8 @@ fn read_numbers(path: &Path, input: &mut impl Read, tensors: &Tensors) -> Result
     Ok(numbers)
 }
 
-/// Takes the tensor of that `name` out of `tensors`: its shape, and its values, which must be finite.
+/// Takes the tensor of that `name` out of `tensors`: its shape, and its values, which must be
+/// finite.
 fn take(
     path: &Path,
     tensors: &mut Tensors,

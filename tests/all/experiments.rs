@@ -78,7 +78,8 @@ fn runs_come_back_as_they_were_written() {
     assert_eq!(xavier.best_test_accuracy(), (0.75, 2), "the first of equals");
     assert_eq!((xavier.plateau_ends(), normal.plateau_ends()), (Some(2), None));
     let row = format!(
-        "xavier-step,{:016x},10,3,0.750000,0.750000,0.750000,2,0.250000 0.750000 0.750000,0.250000 0.750000 0.750000",
+        "xavier-step,{:016x},10,3,0.750000,0.750000,0.750000,2,0.250000 0.750000 0.750000,\
+         0.250000 0.750000 0.750000",
         xavier.configuration
     );
     assert_eq!(fs::read_to_string(folder.join("runs.csv")).unwrap().lines().last(), Some(&*row));
@@ -473,7 +474,8 @@ fn train_and_test_keep_their_places_in_tables_and_figures() {
         ..run("xavier-constant", 1, &[0.9; 2])
     };
     add(&folder.0, &[run, other]);
-    let _ = tables::report(&folder.0, &experiments::all(), &mut silent()); // too few seeds for the findings
+    // Fails: there are too few seeds for the findings.
+    let _ = tables::report(&folder.0, &experiments::all(), &mut silent());
     let page = fs::read_to_string(folder.0.join("README.md")).unwrap();
     assert!(page.contains(" | 0.5000 | 0.9000 | 0.9000 | "), "{page}");
     let svg = fs::read_to_string(folder.0.join("initialisation.svg")).unwrap();

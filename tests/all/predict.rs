@@ -278,7 +278,8 @@ fn a_hostile_file_costs_no_memory() {
     let header = |text: &str| [&(text.len() as u64).to_le_bytes(), text.as_bytes()].concat();
     let layer = |out: usize, bytes: usize| {
         format!(
-            r#"{{"0.weight":{{"dtype":"F32","shape":[{out},3],"data_offsets":[0,{bytes}]}},"0.bias":{{"dtype":"F32","shape":[{out}],"data_offsets":[{bytes},{}]}}}}"#,
+            r#"{{"0.weight":{{"dtype":"F32","shape":[{out},3],"data_offsets":[0,{bytes}]}},
+                "0.bias":{{"dtype":"F32","shape":[{out}],"data_offsets":[{bytes},{}]}}}}"#,
             bytes + 4 * out
         )
     };

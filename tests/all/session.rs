@@ -295,7 +295,8 @@ fn a_terminal_shows_a_live_line() {
         .collect();
     assert!(!live.is_empty());
     assert_eq!([59.2, 125.0, 3780.0].map(duration), ["1 min 00 s", "2 min 05 s", "1 h 03 min"]);
-    let mut least = 0.0; // seconds that had passed at the line before; a line is shown 0.1 s after it
+    // Seconds that had passed at the line before; a line is shown 0.1 s after it.
+    let mut least = 0.0;
     for line in live {
         let [_, epoch, .., images, _, _, _, rate, _] =
             line.split([' ', '/']).collect::<Vec<_>>()[..]
@@ -733,7 +734,8 @@ fn the_fields_have_their_names_and_values() {
     for known in [
         "hidden_layers: [128, 64, 64]\nclasses: 10\nactivation: Sigmoid\ninitialisation: Xavier\n",
         "initial_weights: None\nloss: CrossEntropy\n",
-        "schedule: Step\nlearning_rate: 0.02\nmomentum: 0.0\ndropout: 0.0\ndropout_after_activation: false\n",
+        "schedule: Step\nlearning_rate: 0.02\nmomentum: 0.0\n",
+        "dropout: 0.0\ndropout_after_activation: false\n",
         "weight_decay: 1e-5\ndeformation: None\nbatch_size: 16\nepochs: 20\nseed: 1\n",
         "seeds: 1\nheld_out: 0\n",
         "data: some where\n",

@@ -70,7 +70,8 @@ fn every_pixel_is_the_one_at_its_source() {
                 assert_eq!(sources.len(), deformed.len());
                 for (&pixel, source) in deformed.iter().zip(sources) {
                     let expected = bilinear(image, rows, columns, source.map(f64::from));
-                    let off = (f64::from(pixel) - expected).abs(); // rounded to a byte, and by f32's sums before
+                    // Rounded to a byte, and by f32's sums before.
+                    let off = (f64::from(pixel) - expected).abs();
                     assert!(off <= 0.501, "{rows} × {columns}, {source:?}: {pixel} for {expected}");
                 }
             }

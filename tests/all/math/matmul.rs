@@ -151,7 +151,9 @@ proptest! {
     }
 
     #[test]
-    fn the_sum_of_the_rows_is_what_it_says((rows, columns) in (0..20usize, 0..70usize), seed in any::<u64>()) {
+    fn the_sum_of_the_rows_is_what_it_says(
+        (rows, columns) in (0..20usize, 0..70usize), seed in any::<u64>(),
+    ) {
         let a = random_matrix(rows, columns, seed);
         let mut sums = random_matrix(3, 5, !seed);
         sum_rows(&a, &mut sums);
@@ -167,16 +169,21 @@ proptest! {
 
     #[test]
     fn infinities_nans_and_subnormals_are_the_three_loops_too(
-        (m, n, k) in (0..20usize, 0..40usize, 0..70usize), beta in beta(), seed in any::<u64>(), one_in in 1.0..300.0_f32
+        (m, n, k) in (0..20usize, 0..40usize, 0..70usize), beta in beta(), seed in any::<u64>(),
+        one_in in 1.0..300.0_f32,
     ) {
         let c = special_matrix(m, n, seed ^ 3, one_in);
-        check(&special_matrix(m, k, seed ^ 1, one_in), &special_matrix(k, n, seed ^ 2, one_in), beta, &c);
+        let a = special_matrix(m, k, seed ^ 1, one_in);
+        let b = special_matrix(k, n, seed ^ 2, one_in);
+        check(&a, &b, beta, &c);
     }
 
     /// What pads the rows may hold what a larger shape had there, with which a processor may be
     /// slow.
     #[test]
-    fn a_new_shape_has_zeros_for_padding((rows, columns) in (0..9usize, 0..40usize), seed in any::<u64>()) {
+    fn a_new_shape_has_zeros_for_padding(
+        (rows, columns) in (0..9usize, 0..40usize), seed in any::<u64>(),
+    ) {
         let mut matrix = random_matrix(20, 50, seed);
         matrix.reshape(rows, columns);
         let padding = matrix.padded().chunks(matrix.stride()).flat_map(|row| &row[columns..]);
@@ -184,7 +191,9 @@ proptest! {
     }
 
     #[test]
-    fn transpose_moves_every_number((rows, columns) in (0..150usize, 0..40usize), seed in any::<u64>()) {
+    fn transpose_moves_every_number(
+        (rows, columns) in (0..150usize, 0..40usize), seed in any::<u64>(),
+    ) {
         let from = special_matrix(rows, columns, seed, 10.0);
         let (mut to, mut back) = (random_matrix(2, 3, 1), Matrix::default());
         transpose(Cpu::best(), &from, &mut to);

@@ -217,7 +217,8 @@ fn a_step_of_the_whole_network_goes_down_the_objective() {
                 let found: Vec<f32> =
                     pairs.map(|(before, after)| (before - after) / step.learning_rate).collect();
                 let what = format!(
-                    "{cpu}, {activation:?}, {loss:?}, decay {decay}, dropout {p}, {after_activation}"
+                    "{cpu}, {activation:?}, {loss:?}, decay {decay}, dropout {p}, \
+                     {after_activation}"
                 );
                 assert_near(&what, &found, &expected);
             }
@@ -359,13 +360,17 @@ fn tiny_gradients_are_dropped() {
 proptest! {
     /// With L = Σ D∘(X·W + b), ∂L/∂Z is D itself.
     #[test]
-    fn linear_gradients((batch, fan_in, fan_out) in (1..5usize, 1..8usize, 1..8usize), seed in any::<u64>()) {
-        let (x, d) = (random_matrix(batch, fan_in, seed ^ 1), random_matrix(batch, fan_out, seed ^ 2));
+    fn linear_gradients(
+        (batch, fan_in, fan_out) in (1..5usize, 1..8usize, 1..8usize), seed in any::<u64>(),
+    ) {
+        let x = random_matrix(batch, fan_in, seed ^ 1);
+        let d = random_matrix(batch, fan_out, seed ^ 2);
         let bias = random_matrix(1, fan_out, seed ^ 4).to_vec();
         let layer = Linear { weight: random_matrix(fan_in, fan_out, seed ^ 3), bias };
         let (weight, bias) = (widen(&layer.weight.to_vec()), widen(&layer.bias));
         let sum = |x: &[f64], weight: &[f64], bias: &[f64]| {
-            (0..batch).map(|i| dot(&linear(&x[i * fan_in..][..fan_in], weight, bias), d.row(i))).sum::<f64>()
+            let z = |i: usize| linear(&x[i * fan_in..][..fan_in], weight, bias);
+            (0..batch).map(|i| dot(&z(i), d.row(i))).sum::<f64>()
         };
         let mut column_sums = Matrix::default();
         sum_rows(&layer.weight, &mut column_sums);
@@ -392,12 +397,15 @@ proptest! {
                 backward(&mut after, cpu, input, &mut d, &mut input_gradient, &mut scratch);
                 if !pixels {
                     assert_near("by the input", &input_gradient.to_vec(), &by_x);
-                    prop_assert_eq!((input_gradient.rows(), input_gradient.columns()), (batch, fan_in));
+                    let shape = (input_gradient.rows(), input_gradient.columns());
+                    prop_assert_eq!(shape, (batch, fan_in));
                 }
                 let gradient = |before: &[f32], after: &[f32]| {
-                    before.iter().zip(after).map(|(before, after)| (before - after) / 0.5).collect::<Vec<f32>>()
+                    let pairs = before.iter().zip(after);
+                    pairs.map(|(before, after)| (before - after) / 0.5).collect::<Vec<f32>>()
                 };
-                assert_near("by the weight", &gradient(&layer.weight.to_vec(), &after.weight.to_vec()), &by_weight);
+                let weights = gradient(&layer.weight.to_vec(), &after.weight.to_vec());
+                assert_near("by the weight", &weights, &by_weight);
                 assert_near("by the bias", &gradient(&layer.bias, &after.bias), &by_bias);
             }
         }
@@ -415,7 +423,9 @@ proptest! {
                 dot(&z.iter().map(|&z| activate(activation, z)).collect::<Vec<_>>(), d.row(0))
             });
             for cpu in Cpu::supported() {
-                let (z, mut a, mut gradient) = (Matrix::from_rows(1, z.len(), &z), Matrix::default(), d.clone());
+                let z = Matrix::from_rows(1, z.len(), &z);
+                let mut a = Matrix::default();
+                let mut gradient = d.clone();
                 activation.forward(cpu, &z, &mut a);
                 activation.backward(cpu, &z, &a, &mut gradient);
                 assert_near(&format!("{activation:?} by z"), gradient.row(0), &expected);
@@ -424,7 +434,9 @@ proptest! {
     }
 
     #[test]
-    fn loss_gradients(z in prop::collection::vec(-5.0..5.0_f32, 2..20), label in any::<prop::sample::Index>()) {
+    fn loss_gradients(
+        z in prop::collection::vec(-5.0..5.0_f32, 2..20), label in any::<prop::sample::Index>(),
+    ) {
         let label = label.index(z.len()) as u8;
         for loss in LOSSES {
             let (value, expected) = (loss_of_logits(loss, &widen(&z), label),
@@ -432,7 +444,8 @@ proptest! {
             for cpu in Cpu::supported() {
                 let mut p = Matrix::from_rows(1, z.len(), &z);
                 softmax(cpu, &mut p);
-                prop_assert!((loss.loss_and_gradient_in_place(&mut p, &[label]) - value).abs() <= ROUNDINGS * U, "{:?}", loss);
+                let found = loss.loss_and_gradient_in_place(&mut p, &[label]);
+                prop_assert!((found - value).abs() <= ROUNDINGS * U, "{:?}", loss);
                 assert_near(&format!("{loss:?} by the logits"), p.row(0), &expected);
             }
         }

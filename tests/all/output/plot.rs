@@ -108,9 +108,13 @@ fn accuracy(accuracies: &[f64]) -> Figure {
 prop_compose! {
     /// Any words, any values of training that went well or badly.
     fn figure()(
-        words in prop::collection::vec(prop::sample::select(vec!["", "Xavier <&>\"'\0\n", "±§🎉"]), 6),
+        words in prop::collection::vec(
+            prop::sample::select(vec!["", "Xavier <&>\"'\0\n", "±§🎉"]), 6,
+        ),
         low in prop::sample::select(vec![0.0, 0.9]),
-        lines in prop::collection::vec((any::<bool>(), prop::collection::vec((0.0..1.0, deviation()), 0..12)), 0..10),
+        lines in prop::collection::vec(
+            (any::<bool>(), prop::collection::vec((0.0..1.0, deviation()), 0..12)), 0..10,
+        ),
     ) -> Figure {
         let line = |(i, (dashed, values)): (usize, (bool, Vec<(f64, f64)>))| {
             let (accuracies, deviations) = values.into_iter().unzip();
@@ -135,25 +139,30 @@ proptest! {
         let style = elements.iter().find(|e| e.name == "style").expect("a style");
         for element in &elements {
             for (x, y) in element.points().into_iter().filter(|_| element.depth == 1) {
-                prop_assert!((0.0..=width).contains(&x) && (0.0..=height).contains(&y), "{:?}", element);
+                let is_inside = (0.0..=width).contains(&x) && (0.0..=height).contains(&y);
+                prop_assert!(is_inside, "{:?}", element);
             }
             for (key, value) in &element.attributes {
                 prop_assert!(!value.contains("NaN") && !value.contains("inf"), "{:?}", element);
                 if (key == "fill" || key == "stroke") && value != "none" {
-                    prop_assert!(style.text.contains(&format!("[{key}='{value}']{{{key}:#")), "{} {}", key, value);
+                    let rule = format!("[{key}='{value}']{{{key}:#");
+                    prop_assert!(style.text.contains(&rule), "{} {}", key, value);
                 }
             }
         }
     }
 
     #[test]
-    fn a_point_lies_where_the_ticks_say(ys in prop::collection::vec(0.0..1.0, 1..20), narrow in 0..4) {
+    fn a_point_lies_where_the_ticks_say(
+        ys in prop::collection::vec(0.0..1.0, 1..20), narrow in 0..4,
+    ) {
         let ys: Vec<f64> = ys.iter().map(|y| 1.0 - y / 10_f64.powi(narrow)).collect();
         let figure = accuracy(&ys);
         let ticks = ticks(&figure, "end");
         let ((low, bottom), (high, top)) = (ticks[0], ticks[ticks.len() - 1]);
         let step = ticks[1].0 - ticks[0].0;
-        prop_assert!(ticks.len() <= 10 && ticks.windows(2).all(|pair| (pair[1].0 - pair[0].0 - step).abs() < 1e-9));
+        let mut steps = ticks.windows(2).map(|pair| pair[1].0 - pair[0].0);
+        prop_assert!(ticks.len() <= 10 && steps.all(|found| (found - step).abs() < 1e-9));
         let (inner, lines) = drawn(&figure);
         let placed: Vec<_> = lines.iter().flat_map(Element::points).collect();
         prop_assert_eq!(placed.len(), ys.len());

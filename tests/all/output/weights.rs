@@ -87,7 +87,8 @@ fn the_file_has_the_format_s_layout_and_pytorch_s_names_and_orientation() {
     );
 
     let header = concat!(
-        r#"{"__metadata__":{"rows":"1","columns":"2","activation":"ReLU","a \"name\"":"0.9786 ± 0.0014"},"#,
+        r#"{"__metadata__":{"rows":"1","columns":"2","activation":"ReLU","#,
+        r#""a \"name\"":"0.9786 ± 0.0014"},"#,
         r#""0.weight":{"dtype":"F32","shape":[3, 2],"data_offsets":[0,24]},"#,
         r#""0.bias":{"dtype":"F32","shape":[3],"data_offsets":[24,36]},"#,
         r#""2.weight":{"dtype":"F32","shape":[2, 3],"data_offsets":[36,60]},"#,
@@ -159,7 +160,8 @@ proptest! {
     fn any_network_comes_back_bit_by_bit(
         rows in 1_usize..5,
         columns in 1_usize..5,
-        hidden in prop::collection::vec(1_usize..9, 0..8), // by name, "10.weight" comes before "2.weight"
+        // By name, "10.weight" comes before "2.weight".
+        hidden in prop::collection::vec(1_usize..9, 0..8),
         activation in prop::sample::select(&Activation::ALL),
         classes in 2_usize..9,
         numbers in prop::collection::vec(any::<u32>(), 1..99),
@@ -167,7 +169,8 @@ proptest! {
     ) {
         let mut network = network(&[&[rows * columns], &hidden[..], &[classes]].concat(), 0);
         network.activation = activation;
-        let mut numbers = numbers.into_iter().map(f32::from_bits).filter(|number| number.is_finite()).cycle();
+        let numbers = numbers.into_iter().map(f32::from_bits);
+        let mut numbers = numbers.filter(|number| number.is_finite()).cycle();
         for layer in &mut network.layers {
             for to in layer.weight.iter_mut().chain(&mut layer.bias) {
                 *to = numbers.next().unwrap_or(-0.0);
@@ -176,7 +179,8 @@ proptest! {
         let metadata: Vec<_> = metadata.into_iter().collect();
         let read = model(&encode(&network, (rows, columns), &metadata)).unwrap();
         prop_assert_eq!(network_bits(&read.network), network_bits(&network));
-        prop_assert_eq!((read.network.activation, read.image_size), (activation, Some((rows, columns))));
+        prop_assert_eq!(read.network.activation, activation);
+        prop_assert_eq!(read.image_size, Some((rows, columns)));
     }
 }
 
@@ -529,7 +533,9 @@ proptest! {
     }
 
     #[test]
-    fn a_flipped_bit_changes_one_weight_or_is_refused_or_hits_a_text(place in any::<prop::sample::Index>(), bit in 0..8) {
+    fn a_flipped_bit_changes_one_weight_or_is_refused_or_hits_a_text(
+        place in any::<prop::sample::Index>(), bit in 0..8,
+    ) {
         let network = network(&[6, 4, 3], 1);
         let mut bytes = encode(&network, (2, 3), &[("a".into(), "b".into())]);
         let start = 8 + u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
@@ -541,13 +547,14 @@ proptest! {
                     .map(|(a, b)| (a ^ b).count_ones()).sum();
                 prop_assert_eq!(different, u32::from(place >= start));
             }
-            Err(error) => prop_assert!(place < start || error.to_string().contains("in tensor"), "{}", error),
+            Err(error) => prop_assert!(place < start || error.contains("in tensor"), "{}", error),
         }
     }
 
     #[test]
     fn a_spliced_file_never_panics_and_what_is_read_fits_together(
-        from in any::<prop::sample::Index>(), length in 0_usize..40, to in any::<prop::sample::Index>(), insert: bool,
+        from in any::<prop::sample::Index>(), length in 0_usize..40,
+        to in any::<prop::sample::Index>(), insert: bool,
     ) {
         let bytes = encode(&network(&[6, 4, 3], 1), (2, 3), &[]);
         let (from, to) = (from.index(bytes.len()), to.index(bytes.len()));
@@ -584,8 +591,9 @@ fn strings_are_read_without_their_escapes() {
     ] {
         assert_eq!(string(json), Ok(text.into()), "{json}");
     }
-    let broken = r#""a "\ "\a" "\u12" "\u+123" "\u12é4" "\u123g" "\U0041" "\ude00" "\ud83d" "\ud83d\u0041" "\ud83d\n" 'a' a"#;
-    for json in broken.split(' ').chain(["", "\"a\tb\""]) {
+    let broken = r#""a "\ "\a" "\u12" "\u+123" "\u12é4" "\u123g" "\U0041"
+                    "\ude00" "\ud83d" "\ud83d\u0041" "\ud83d\n" 'a' a"#;
+    for json in broken.split_whitespace().chain(["", "\"a\tb\""]) {
         assert!(
             string(json).unwrap_err().contains("at byte 0 of the header; expected a JSON string"),
             "{json}"
@@ -595,7 +603,9 @@ fn strings_are_read_without_their_escapes() {
 
 proptest! {
     #[test]
-    fn a_quoted_text_has_nothing_that_json_forbids(text in "\\PC{0,20}|[\\x00-\\x1f\\\\\"a]{0,20}") {
+    fn a_quoted_text_has_nothing_that_json_forbids(
+        text in "\\PC{0,20}|[\\x00-\\x1f\\\\\"a]{0,20}",
+    ) {
         let quoted = quote(&text);
         prop_assert!(quoted.bytes().all(|byte| byte >= 0x20));
         prop_assert_eq!(json::parse(&quoted), Some(Value::Text(text.clone())));

@@ -590,7 +590,8 @@ fn epochs(test_accuracies: &[f64]) -> Vec<Epoch> {
 
 #[test]
 fn the_history_is_a_table() {
-    let rows = "1,9,0.0066666664,0.666667,0.500000,0.250000,1.234\n2,9,0.0066666664,0.666667,0.500000,0.978600,1.234\n";
+    let rows = "1,9,0.0066666664,0.666667,0.500000,0.250000,1.234\n\
+                2,9,0.0066666664,0.666667,0.500000,0.978600,1.234\n";
     let header = "epoch,epochs,learning_rate,loss,running_accuracy,test_accuracy,seconds\n";
     assert_eq!(history::csv(&epochs(&[0.25, 0.9786]), 9, "test"), format!("{header}{rows}"));
     assert_eq!(history::csv(&[], 9, "test"), header);
