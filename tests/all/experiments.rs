@@ -94,7 +94,8 @@ fn a_run_replaces_its_like_and_what_its_experiment_was_before() {
     add(folder, std::slice::from_ref(&again));
     assert_eq!(read(folder), [normal, again, xavier.clone()], "one run takes the place of one run");
 
-    let (mut all, path) = (experiments::all(), folder.join("runs.csv"));
+    let mut all = experiments::all();
+    let path = folder.join("runs.csv");
     let changed = all.iter_mut().find(|row| row.name == "normal-step").unwrap();
     changed.config.learning_rate = 0.03;
     let new = Run { configuration: changed.configuration(), ..run("normal-step", 3, &[0.7]) };
@@ -160,7 +161,8 @@ fn a_row_that_is_not_a_whole_run_is_named() {
 
 #[test]
 fn one_worker_and_many_find_the_same() {
-    let (all, data) = (experiments::all(), small_data());
+    let all = experiments::all();
+    let data = small_data();
     let short = all.iter().filter(|row| row.config.epochs <= 20);
     let short: Vec<_> = short.map(|row| Experiment { seeds: 1..=2, ..row.clone() }).collect();
     let [one, many] = [1, 8].map(|workers| {
@@ -188,7 +190,8 @@ fn one_worker_and_many_find_the_same() {
 fn one_thread() {
     let threads = || fs::read_dir("/proc/self/task").unwrap().count();
     let config = Config { deformation: Some(Deformation::default()), epochs: 3, ..small_config() };
-    let (set, before) = (pictures(2000, 28, 28, 10), threads());
+    let set = pictures(2000, 28, 28, 10);
+    let before = threads();
     let mut trainer = Trainer::new(&config, &set, Cpu::best()).unwrap();
     let mut most = 0;
     let progress = |_| {
@@ -405,7 +408,8 @@ fn report(runs: &[Run], line: &str) -> (Vec<String>, String) {
 #[test]
 fn a_finding_gets_its_numbers_and_may_not_contradict_them() {
     let of_seed = |seed: u64| {
-        let (base, jitter) = (0.9 + 0.005 * seed as f64, (seed % 3) as f64 * 1e-3);
+        let base = 0.9 + 0.005 * seed as f64;
+        let jitter = (seed % 3) as f64 * 1e-3;
         [
             run("zero-constant", seed, &[0.1, 0.1]),
             // One more than SEEDS, so that there are SEEDS pairs without it.

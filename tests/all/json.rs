@@ -70,7 +70,8 @@ fn list<'a>(
 }
 
 fn text(rest: &mut &str) -> Option<String> {
-    let (mut text, mut chars) = (String::new(), rest[1..].chars());
+    let mut text = String::new();
+    let mut chars = rest[1..].chars();
     loop {
         text.push(match chars.next()? {
             '"' => break,

@@ -145,7 +145,8 @@ fn a_model_alone_is_tested_on_the_images_of_its_own_run() {
     let folder = Folder::with_data("own", &data);
     for (held_out, images) in [(0, "20 test images"), (7, "7 held-out images")] {
         let class_names = vec!["zero", "one", "\"2\"", "3", "4", "5", "6", "7", "8", "nine"];
-        let (data, output) = (folder.0.join("raw_data"), folder.0.join("run"));
+        let data = folder.0.join("raw_data");
+        let output = folder.0.join("run");
         let config = Config { held_out, class_names, data, output, ..small_config() };
         session::train_and_save(&config, &mut Console::new(Box::new(std::io::sink()), false))
             .unwrap();

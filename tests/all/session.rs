@@ -165,7 +165,8 @@ fn sound_data_train_and_leave_their_files() {
 /// The last images of the training set, and nothing of the test set, which need not even be there.
 #[test]
 fn images_held_out_take_the_place_of_the_test_set() {
-    let (folder, train) = (place("held-out"), pictures(40, 3, 5, 10));
+    let folder = place("held-out");
+    let train = pictures(40, 3, 5, 10);
     NAMES[2..]
         .iter()
         .for_each(|name| fs::remove_file(folder.0.join("raw_data").join(name)).unwrap());
@@ -374,10 +375,8 @@ fn a_network_that_has_not_learnt_says_so_and_one_that_has_does_not() {
 /// As it is written every ten seconds: whole files that say how far the run has come.
 #[test]
 fn a_run_that_has_not_ended_leaves_files_that_say_so() {
-    let (folder, data) = (
-        Folder::new("unfinished"),
-        Data { train: pictures(40, 3, 5, 10), test: pictures(20, 3, 5, 10) },
-    );
+    let folder = Folder::new("unfinished");
+    let data = Data { train: pictures(40, 3, 5, 10), test: pictures(20, 3, 5, 10) };
     let config = Config { output: folder.0.clone(), ..small_config() };
     let trained = train(&config, &data, Cpu::best()).unwrap();
     let of_many = Config { epochs: 67, ..config };
@@ -470,7 +469,8 @@ fn transposed_files_train_as_upright_ones() {
             for Images { rows, columns, pixels } in [&mut data.train.images, &mut data.test.images]
             {
                 let from: Vec<u8> = pixels.clone();
-                let (image, at) = (|i| i / 15 * 15, |i| i % 15);
+                let image = |i| i / 15 * 15;
+                let at = |i| i % 15;
                 *pixels =
                     (0..from.len()).map(|i| from[image(i) + at(i) % 3 * 5 + at(i) / 3]).collect();
                 (*rows, *columns) = (5, 3);
@@ -673,7 +673,9 @@ fn messages_are_wrapped_at_80_columns_and_small_rates_are_no_zeros() {
 
 #[test]
 fn every_field_of_the_configuration_is_checked() {
-    let (good, inf, nan) = (small_config, f32::INFINITY, f32::NAN);
+    let good = small_config;
+    let inf = f32::INFINITY;
+    let nan = f32::NAN;
     let mut cases: Vec<(Config, &str, String)> = Vec::new();
     for learning_rate in [0.0, -0.0, -0.02, inf, -inf, nan] {
         cases.push((
@@ -801,7 +803,8 @@ fn what_makes_sense_is_accepted() {
 /// As a library: whoever makes sets and images by hand is told both numbers.
 #[test]
 fn sets_and_images_that_do_not_fit_are_told() {
-    let (set, config) = (pictures(20, 3, 5, 10), small_config());
+    let set = pictures(20, 3, 5, 10);
+    let config = small_config();
     let new = |set: &Dataset| {
         Trainer::new(&Config { batch_size: 5, ..config.clone() }, set, Cpu::best()).map(|_| ())
     };

@@ -51,7 +51,8 @@ fn bilinear(image: &[u8], rows: usize, columns: usize, [y, x]: [f64; 2]) -> f64 
         let inside = y >= 0.0 && x >= 0.0 && y < rows as f64 && x < columns as f64;
         if inside { f64::from(image[y as usize * columns + x as usize]) } else { 0.0 }
     };
-    let (top, left) = (y.floor(), x.floor());
+    let top = y.floor();
+    let left = x.floor();
     let along = |y| (left + 1.0 - x) * pixel(y, left) + (x - left) * pixel(y, left + 1.0);
     (top + 1.0 - y) * along(top) + (y - top) * along(top + 1.0)
 }
@@ -92,7 +93,8 @@ fn the_ink_of_digits_stays() {
     };
     let (mut deformer, mut deformed) = (deformer(usual, 28, 28), [0; 784]);
     let ink = |image: &[u8]| image.iter().map(|&pixel| f64::from(pixel)).sum::<f64>();
-    let (mut before, mut after) = (0.0, 0.0);
+    let mut before = 0.0;
+    let mut after = 0.0;
     for number in 0..2000 {
         let image = MNIST.train.images.image(number);
         deformer.deform(1, number, image, &mut deformed);
@@ -199,7 +201,8 @@ const PARTS: [Part; 4] = [
 
 #[test]
 fn each_affine_part_does_what_its_name_says_and_no_more() {
-    let (rows, columns) = (12, 21);
+    let rows = 12;
+    let columns = 21;
     for (name, deformation, most, part) in PARTS {
         let mut deformer = deformer(deformation, rows, columns);
         let mut drawn = Vec::new();
@@ -216,7 +219,8 @@ fn each_affine_part_does_what_its_name_says_and_no_more() {
             drawn.push(strengths);
         }
         // Uniform in ±most: the moments of x², x⁴ and, of the two axes, x·y.
-        let (square, fourth) = (most.powi(2) / 3.0, most.powi(4) / 5.0);
+        let square = most.powi(2) / 3.0;
+        let fourth = most.powi(4) / 5.0;
         for axis in 0..drawn[0].len() {
             assert_mean(name, drawn.iter().map(|x| x[axis]), 0.0, square);
             assert_mean(
@@ -237,7 +241,8 @@ fn each_affine_part_does_what_its_name_says_and_no_more() {
 /// order.
 #[test]
 fn the_affine_parts_follow_one_another() {
-    let (rows, columns) = (12, 21);
+    let rows = 12;
+    let columns = 21;
     let mut deformer = deformer(Deformation { elastic: 0.0, ..STRONG }, rows, columns);
     let key = Rng::new(1, Stream::Deformation).next_u64();
     let product = |a: [[f64; 2]; 2], b: [[f64; 2]; 2]| {
@@ -268,7 +273,9 @@ fn the_affine_parts_follow_one_another() {
 /// of d pixels.
 #[test]
 fn the_elastic_field_has_its_spread_and_smoothness() {
-    let (rows, columns, draws) = (20, 37, 10_000);
+    let rows = 20;
+    let columns = 37;
+    let draws = 10_000;
     for (elastic, smoothness) in [(1.0, 1.0), (0.5, 4.0), (3.0, 6.3)] {
         // Of all moves, y and x by turns: two, and their correlation.
         let mut pairs = Vec::new();
@@ -277,10 +284,8 @@ fn the_elastic_field_has_its_spread_and_smoothness() {
             for (down, right) in [(0, 0), (0, 1), (3, 0), (2, 5), (0, 19)] {
                 if i / columns + down < rows && i % columns + right < columns {
                     let squared = (down * down + right * right) as f64;
-                    let (other, correlation) = (
-                        i + down * columns + right,
-                        (-squared / (4.0 * f64::from(smoothness).powi(2))).exp(),
-                    );
+                    let other = i + down * columns + right;
+                    let correlation = (-squared / (4.0 * f64::from(smoothness).powi(2))).exp();
                     pairs.extend([0, 1].map(|axis| (2 * i + axis, 2 * other + axis, correlation)));
                 }
             }
@@ -298,8 +303,8 @@ fn the_elastic_field_has_its_spread_and_smoothness() {
             }
         }
         for (sum, (a, b, expected)) in sums.iter().zip(&pairs) {
-            let (found, error) =
-                (sum / draws as f64, ((1.0 + expected * expected) / draws as f64).sqrt());
+            let found = sum / draws as f64;
+            let error = ((1.0 + expected * expected) / draws as f64).sqrt();
             let off = (found - expected).abs();
             assert!(
                 off <= SIGMAS * error,

@@ -126,7 +126,8 @@ impl Writer {
         let mut words: Vec<_> =
             lengths.iter().copied().zip(0..).filter(|&(length, _)| length > 0).collect();
         words.sort();
-        let (mut word, mut before) = (0usize, 0);
+        let mut word = 0usize;
+        let mut before = 0;
         for (length, candidate) in words {
             word <<= length - before;
             if candidate == symbol {
@@ -183,7 +184,8 @@ fn what_the_real_gzip_writes_is_read_back() {
         .repeat(2000)
         .into_bytes();
     // All lengths of matches, and all distances by their logarithm.
-    let (mut number, mut copies) = (numbers(3), noise(33_000));
+    let mut number = numbers(3);
+    let mut copies = noise(33_000);
     for i in 0..3000 {
         let distance = 2_f32.powf(7.5 * (number() + 1.0)) as usize;
         (0..3 + i % 256).for_each(|_| copies.push(copies[copies.len() - distance]));
@@ -597,7 +599,8 @@ fn files_are_found_under_the_names_that_people_have() {
 #[test]
 fn a_missing_file_or_folder_says_what_to_put_there() {
     let folder = Folder::new("missing");
-    let (file, nowhere) = (folder.file("file", b""), folder.0.join("nowhere"));
+    let file = folder.file("file", b"");
+    let nowhere = folder.0.join("nowhere");
     let name = folder.0.join("train-labels-idx1-ubyte");
     for (path, words) in [
         (&folder.0, [name.to_str().unwrap(), ".gz", "no such file", "put the file there"]),

@@ -65,7 +65,8 @@ pub fn assert_same(what: &str, found: &Matrix, expected: &Matrix) {
 
 /// All forms by every instruction set, on the same numbers.
 fn check(a: &Matrix, b: &Matrix, beta: f32, c: &Matrix) {
-    let (a_transposed, b_transposed) = (naive_transpose(a), naive_transpose(b));
+    let a_transposed = naive_transpose(a);
+    let b_transposed = naive_transpose(b);
     let row = random_matrix(1, c.columns(), 4);
     for is_fused in [true, false] {
         let cpus = Cpu::supported().into_iter().filter(|cpu| cpu.is_fused() == is_fused);
@@ -100,7 +101,8 @@ fn check(a: &Matrix, b: &Matrix, beta: f32, c: &Matrix) {
 
 /// Numbers of which some are zero: single ones, whole rows and whole columns.
 fn sparse_matrix(rows: usize, columns: usize, seed: u64, share: f32) -> Matrix {
-    let (mut matrix, mut number) = (random_matrix(rows, columns, seed), numbers(!seed));
+    let mut matrix = random_matrix(rows, columns, seed);
+    let mut number = numbers(!seed);
     let mut zero = || (number() + 1.0) / 2.0 < share;
     let zero_columns: Vec<bool> = (0..columns).map(|_| zero()).collect();
     for i in 0..rows {
@@ -128,7 +130,8 @@ fn special_matrix(rows: usize, columns: usize, seed: u64, one_in: f32) -> Matrix
         -0.0,
         0.0,
     ];
-    let (mut matrix, mut number) = (random_matrix(rows, columns, seed), numbers(!seed));
+    let mut matrix = random_matrix(rows, columns, seed);
+    let mut number = numbers(!seed);
     for x in matrix.iter_mut() {
         if (number() + 1.0) / 2.0 * one_in < 1.0 {
             *x = SPECIAL[((number() + 1.0) / 2.0 * SPECIAL.len() as f32) as usize];
@@ -195,7 +198,8 @@ proptest! {
         (rows, columns) in (0..150usize, 0..40usize), seed in any::<u64>(),
     ) {
         let from = special_matrix(rows, columns, seed, 10.0);
-        let (mut to, mut back) = (random_matrix(2, 3, 1), Matrix::default());
+        let mut to = random_matrix(2, 3, 1);
+        let mut back = Matrix::default();
         transpose(Cpu::best(), &from, &mut to);
         assert_same("transpose", &to, &naive_transpose(&from));
         transpose(Cpu::best(), &to, &mut back);
@@ -205,11 +209,9 @@ proptest! {
 
 #[test]
 fn c_is_only_scaled_where_there_is_nothing_to_add() {
-    let (a, b, c) = (
-        Matrix::zeros(1, 0),
-        Matrix::zeros(0, 4),
-        Matrix::from_rows(1, 4, &[0.0, -0.0, 1e-45, -1e-45]),
-    );
+    let a = Matrix::zeros(1, 0);
+    let b = Matrix::zeros(0, 4);
+    let c = Matrix::from_rows(1, 4, &[0.0, -0.0, 1e-45, -1e-45]);
     for beta in [-2.0, 0.25, 1.0] {
         check(&a, &b, beta, &c);
     }
@@ -239,8 +241,9 @@ fn every_edge_of_every_tile() {
     for m in (0..=17).step_by(step) {
         for &n in all_n.iter().step_by(step) {
             for k in [0, 1, 2, 63, 64, 65] {
-                let (a, b, c) =
-                    (random_matrix(m, k, 1), random_matrix(k, n, 2), random_matrix(m, n, 3));
+                let a = random_matrix(m, k, 1);
+                let b = random_matrix(k, n, 2);
+                let c = random_matrix(m, n, 3);
                 check(&a, &b, 0.5, &c);
             }
         }
@@ -272,7 +275,9 @@ fn large_shapes() {
 #[test]
 fn packing_changes_no_bit() {
     for (m, k, n) in [(21, 300, 1030), (133, 300, 515), (128, 70, 961), (130, 600, 120)] {
-        let (a, b, c) = (random_matrix(m, k, 1), random_matrix(k, n, 2), random_matrix(m, n, 3));
+        let a = random_matrix(m, k, 1);
+        let b = random_matrix(k, n, 2);
+        let c = random_matrix(m, n, 3);
         check(&a, &b, 0.5, &c);
     }
 }
@@ -284,9 +289,11 @@ fn threads_change_no_bit() {
     let few_rows = [(9, 1001, 1003), (61, 1030, 517), (131, 901, 303)];
     let more = [(131, 901, 261), (301, 217, 131), (1027, 93, 101), (523, 401, 97), (601, 261, 300)];
     for (m, k, n) in few_rows.into_iter().chain(more) {
-        let (a, b, c) =
-            (sparse_matrix(m, k, 1, 0.5), random_matrix(k, n, 2), random_matrix(m, n, 3));
-        let (a_transposed, b_transposed) = (naive_transpose(&a), naive_transpose(&b));
+        let a = sparse_matrix(m, k, 1, 0.5);
+        let b = random_matrix(k, n, 2);
+        let c = random_matrix(m, n, 3);
+        let a_transposed = naive_transpose(&a);
+        let b_transposed = naive_transpose(&b);
         for cpu in Cpu::supported() {
             let all = |threads: usize| {
                 let cpu = cpu.on_threads(threads);
@@ -318,8 +325,13 @@ fn threads_change_no_bit() {
 /// (k + 2)·u·Σ|terms|, for k + 1 terms.
 #[test]
 fn every_instruction_set_is_near_the_product_in_f64() {
-    let (m, k, n, beta) = (13, 301, 37, -0.7);
-    let (a, b, c) = (random_matrix(m, k, 1), random_matrix(k, n, 2), random_matrix(m, n, 3));
+    let m = 13;
+    let k = 301;
+    let n = 37;
+    let beta = -0.7;
+    let a = random_matrix(m, k, 1);
+    let b = random_matrix(k, n, 2);
+    let c = random_matrix(m, n, 3);
     for cpu in Cpu::supported() {
         let mut found = c.clone();
         matmul(cpu, &a, &b, beta, &mut found);
@@ -343,8 +355,8 @@ fn shapes_that_do_not_fit_are_refused() {
         for (a, b, c) in
             [((2, 3), (4, 5), (2, 5)), ((2, 3), (3, 5), (1, 5)), ((2, 3), (3, 5), (2, 6))]
         {
-            let ([a, b], mut c) =
-                ([a, b].map(|(rows, columns)| zeros(rows, columns)), zeros(c.0, c.1));
+            let [a, b] = [a, b].map(|(rows, columns)| zeros(rows, columns));
+            let mut c = zeros(c.0, c.1);
             let [at, bt] = [&a, &b].map(naive_transpose);
             let mut refused = |product: &dyn Fn(&mut Matrix)| {
                 assert!(catch_unwind(AssertUnwindSafe(|| product(&mut c))).is_err(), "{cpu}");

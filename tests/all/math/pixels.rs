@@ -27,21 +27,25 @@ fn pictures(count: usize, size: usize, seed: u64, share: f32) -> Images {
 /// Both products of these images with `columns`, by every instruction set and so many threads,
 /// against the loops that skip nothing: bit for bit, since what is skipped adds 0.
 fn check(images: &Images, columns: usize, beta: f32, threads: &[usize]) {
-    let (count, size) = (images.count(), images.size());
+    let count = images.count();
+    let size = images.size();
     let [w, d] = [(size, 1), (count, 2)].map(|(rows, seed)| random_matrix(rows, columns, seed));
     let row = random_matrix(1, columns, 3);
     let mut expected: [Option<[Matrix; 2]>; 2] = [None, None];
     for cpu in Cpu::supported() {
         let batch = batch(cpu, images);
         let [forward, backward] = expected[usize::from(cpu.is_fused())].get_or_insert_with(|| {
-            let (p, z) = (batch.pixels(), Matrix::zeros(count, columns));
+            let p = batch.pixels();
+            let z = Matrix::zeros(count, columns);
             let forward = naive(cpu, p, &w, 0.0, Some(&row), &z);
             [forward, naive(cpu, &naive_transpose(p), &d, beta, Some(&row), &w)]
         });
         for &threads in threads {
             let what =
                 format!("{cpu}, {threads} threads, {count} × {size} × {columns}, β = {beta}");
-            let (cpu, mut z, mut after) = (cpu.on_threads(threads), d.clone(), w.clone());
+            let cpu = cpu.on_threads(threads);
+            let mut z = d.clone();
+            let mut after = w.clone();
             multiply_pixels(cpu, &batch, &w, &row, &mut z);
             assert_same(&format!("forward, {what}"), &z, forward);
             add_pixel_gradient(cpu, &batch, &d, beta, &row, &mut after);
@@ -53,9 +57,10 @@ fn check(images: &Images, columns: usize, beta: f32, threads: &[usize]) {
 /// The plain loop: what `batch` must hold of the images of these numbers.
 fn check_load(batch: &Batch, images: &Images, numbers: &[usize]) {
     let size = images.size();
-    let (mut pixels, mut sums) =
-        (Matrix::zeros(numbers.len(), size), Matrix::zeros(1, numbers.len()));
-    let (words, image_words) = (size.div_ceil(64), numbers.len().div_ceil(64));
+    let mut pixels = Matrix::zeros(numbers.len(), size);
+    let mut sums = Matrix::zeros(1, numbers.len());
+    let words = size.div_ceil(64);
+    let image_words = numbers.len().div_ceil(64);
     let [mut by_image, mut by_pixel] =
         [vec![0; numbers.len() * words], vec![0; size * image_words]];
     for (r, &i) in numbers.iter().enumerate() {
@@ -165,8 +170,8 @@ fn background_is_skipped_and_nothing_else() {
                     matrix
                 };
                 let nans = |matrix: &Matrix| matrix.iter().filter(|x| x.is_nan()).count();
-                let (has_ink, mut z) =
-                    (|k| (0..count).any(|i| is_ink(i, k)), Matrix::zeros(count, 5));
+                let has_ink = |k| (0..count).any(|i| is_ink(i, k));
+                let mut z = Matrix::zeros(count, 5);
                 multiply_pixels(cpu, &batch, &nan_where(size, &|k| !has_ink(k)), &row, &mut z);
                 assert_eq!(nans(&z), 0, "{cpu}, {count} × {size}");
                 multiply_pixels(cpu, &batch, &nan_where(size, &has_ink), &row, &mut z);
@@ -199,9 +204,12 @@ fn background_is_skipped_and_nothing_else() {
 
 #[test]
 fn shapes_that_do_not_fit_are_refused() {
-    let (batch, zeros) = (batch(Cpu::best(), &noise(4, 6, 0.5, 1)), Matrix::zeros);
+    let batch = batch(Cpu::best(), &noise(4, 6, 0.5, 1));
+    let zeros = Matrix::zeros;
     let forward = |w: (usize, usize), row: (usize, usize), z: (usize, usize)| {
-        let (w, row, mut z) = (zeros(w.0, w.1), zeros(row.0, row.1), zeros(z.0, z.1));
+        let w = zeros(w.0, w.1);
+        let row = zeros(row.0, row.1);
+        let mut z = zeros(z.0, z.1);
         catch_unwind(AssertUnwindSafe(|| multiply_pixels(Cpu::best(), &batch, &w, &row, &mut z)))
             .is_ok()
     };
@@ -218,7 +226,9 @@ fn shapes_that_do_not_fit_are_refused() {
         assert!(!forward(w, row, z), "{w:?} {row:?} {z:?}");
     }
     let backward = |d: (usize, usize), row: (usize, usize), w: (usize, usize)| {
-        let (d, row, mut w) = (zeros(d.0, d.1), zeros(row.0, row.1), zeros(w.0, w.1));
+        let d = zeros(d.0, d.1);
+        let row = zeros(row.0, row.1);
+        let mut w = zeros(w.0, w.1);
         catch_unwind(AssertUnwindSafe(|| {
             add_pixel_gradient(Cpu::best(), &batch, &d, 1.0, &row, &mut w)
         }))

@@ -114,7 +114,8 @@ fn cores() -> usize {
 
 /// As many threads meet as are asked for: none would leave the barrier if one were missing.
 fn meet(threads: usize) {
-    let (barrier, ids) = (Barrier::new(threads), Mutex::new(HashSet::new()));
+    let barrier = Barrier::new(threads);
+    let ids = Mutex::new(HashSet::new());
     Cpu::best().on_threads(threads).each(0..threads, |_| {
         ids.lock().unwrap().insert(current().id());
         barrier.wait();
@@ -214,9 +215,11 @@ fn the_caller_panics() {
     if !is_alone() {
         return;
     }
-    let (caller, cpu) = (current().id(), Cpu::best().on_threads(2));
+    let caller = current().id();
+    let cpu = Cpu::best().on_threads(2);
     for round in 0..20 {
-        let (both, is_done) = (Barrier::new(2), AtomicBool::new(false));
+        let both = Barrier::new(2);
+        let is_done = AtomicBool::new(false);
         let work = |_| {
             both.wait();
             if current().id() == caller {

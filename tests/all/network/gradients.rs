@@ -74,7 +74,8 @@ fn activate(activation: Activation, z: f64) -> f64 {
 }
 
 fn loss_of_logits(loss: Loss, z: &[f64], label: u8) -> f64 {
-    let (sum, label) = (z.iter().map(|z| z.exp()).sum::<f64>(), usize::from(label));
+    let sum = z.iter().map(|z| z.exp()).sum::<f64>();
+    let label = usize::from(label);
     let error = |(j, z): (usize, &f64)| z.exp() / sum - f64::from(u8::from(j == label));
     match loss {
         Loss::CrossEntropy => sum.ln() - z[label],
@@ -155,7 +156,8 @@ fn after(
     mut dropout: Option<&mut Dropout>,
     steps: &[Step],
 ) -> Vec<f32> {
-    let (mut after, mut buffers) = (network.clone(), network.buffers());
+    let mut after = network.clone();
+    let mut buffers = network.buffers();
     let zeros = |pair: &[usize]| Velocity::zeros(pair[0], pair[1]);
     let mut velocities: Vec<Velocity> =
         WIDTHS.windows(2).filter(|_| steps[0].momentum > 0.0).map(zeros).collect();
@@ -184,7 +186,8 @@ fn masks(mut dropout: Dropout, batch: usize) -> Vec<Matrix> {
 /// side of the activation.
 #[test]
 fn a_step_of_the_whole_network_goes_down_the_objective() {
-    let (images, labels) = (noise(5, WIDTHS[0], 0.5, 2), [0, 2, 1, 1, 2]);
+    let images = noise(5, WIDTHS[0], 0.5, 2);
+    let labels = [0, 2, 1, 1, 2];
     let pixels = batch(Cpu::best(), &images).pixels().clone();
     for (cpu, activation) in
         Cpu::supported().into_iter().flat_map(|k| Activation::ALL.map(|a| (k, a)))
@@ -195,7 +198,9 @@ fn a_step_of_the_whole_network_goes_down_the_objective() {
                 let mut dropout =
                     Dropout { p, after_activation, rng: Rng::new(7, Stream::Dropout) };
                 let masks = masks(dropout.clone(), labels.len());
-                let (pixels, labels, masks) = (&pixels, &labels[..], &masks[..]);
+                let pixels = &pixels;
+                let labels = &labels[..];
+                let masks = &masks[..];
                 let weight_decay = f64::from(decay / STEP.learning_rate);
                 let objective = Objective {
                     pixels,
@@ -211,7 +216,8 @@ fn a_step_of_the_whole_network_goes_down_the_objective() {
                     expected.iter().filter(|g| g.abs() > 0.001).count() > expected.len() / 3,
                     "{expected:?}"
                 );
-                let (dropout, step) = ((p > 0.0).then_some(&mut dropout), Step { decay, ..STEP });
+                let dropout = (p > 0.0).then_some(&mut dropout);
+                let step = Step { decay, ..STEP };
                 let after = after(&network, (&images, labels), loss, dropout, &[step]);
                 let pairs = parameters(&network).into_iter().zip(after);
                 let found: Vec<f32> =
@@ -229,7 +235,8 @@ fn a_step_of_the_whole_network_goes_down_the_objective() {
 /// The second step is down the objective where the first has led, and μ times the first again.
 #[test]
 fn momentum_takes_a_share_of_the_last_step_again() {
-    let (images, labels) = (noise(5, WIDTHS[0], 0.5, 2), [0, 2, 1, 1, 2]);
+    let images = noise(5, WIDTHS[0], 0.5, 2);
+    let labels = [0, 2, 1, 1, 2];
     let pixels = batch(Cpu::best(), &images).pixels().clone();
     let step = Step { learning_rate: 0.125, decay: 0.25, momentum: 0.75 };
     for cpu in Cpu::supported() {
@@ -315,7 +322,8 @@ fn decay_is_for_weights_alone() {
     for cpu in Cpu::supported() {
         let mut layer =
             Linear { weight: random_matrix(9, 7, 1), bias: random_matrix(1, 7, 2).to_vec() };
-        let (x, pixels) = (random_matrix(4, 9, 3), batch(cpu, &noise(4, 9, 0.5, 3)));
+        let x = random_matrix(4, 9, 3);
+        let pixels = batch(cpu, &noise(4, 9, 0.5, 3));
         for input in [Input::Activations(&x), Input::Pixels(&pixels, &Matrix::zeros(1, 7))] {
             let before = layer.clone();
             let step = Step { decay: 0.125, ..STEP };
@@ -334,7 +342,8 @@ fn decay_is_for_weights_alone() {
 fn tiny_gradients_are_dropped() {
     for cpu in Cpu::supported() {
         let mut layer = Linear { weight: random_matrix(9, 7, 1), bias: vec![0.0; 7] };
-        let (x, pixels) = (random_matrix(4, 9, 3), batch(cpu, &noise(4, 9, 0.5, 3)));
+        let x = random_matrix(4, 9, 3);
+        let pixels = batch(cpu, &noise(4, 9, 0.5, 3));
         for (size, remains) in [(1e-23, true), (1e-25, false), (1e-40, false)] {
             for input in [Input::Activations(&x), Input::Pixels(&pixels, &Matrix::zeros(1, 7))] {
                 let (mut d, mut input_gradient) =
@@ -367,7 +376,8 @@ proptest! {
         let d = random_matrix(batch, fan_out, seed ^ 2);
         let bias = random_matrix(1, fan_out, seed ^ 4).to_vec();
         let layer = Linear { weight: random_matrix(fan_in, fan_out, seed ^ 3), bias };
-        let (weight, bias) = (widen(&layer.weight.to_vec()), widen(&layer.bias));
+        let weight = widen(&layer.weight.to_vec());
+        let bias = widen(&layer.bias);
         let sum = |x: &[f64], weight: &[f64], bias: &[f64]| {
             let z = |i: usize| linear(&x[i * fan_in..][..fan_in], weight, bias);
             (0..batch).map(|i| dot(&z(i), d.row(i))).sum::<f64>()
@@ -387,7 +397,8 @@ proptest! {
                 let [mut output, mut input_gradient, scratch1, scratch2] =
                     [9, 8, 7, 6].map(|rows| random_matrix(rows, 3, 5));
                 let mut scratch = [scratch1, scratch2];
-                let (mut after, mut d) = (layer.clone(), d.clone());
+                let mut after = layer.clone();
+                let mut d = d.clone();
                 let input = match pixels {
                     true => Input::Pixels(&images, &column_sums),
                     false => Input::Activations(activations),
@@ -439,8 +450,8 @@ proptest! {
     ) {
         let label = label.index(z.len()) as u8;
         for loss in LOSSES {
-            let (value, expected) = (loss_of_logits(loss, &widen(&z), label),
-                differences(&widen(&z), |z| loss_of_logits(loss, z, label)));
+            let value = loss_of_logits(loss, &widen(&z), label);
+            let expected = differences(&widen(&z), |z| loss_of_logits(loss, z, label));
             for cpu in Cpu::supported() {
                 let mut p = Matrix::from_rows(1, z.len(), &z);
                 softmax(cpu, &mut p);

@@ -37,12 +37,15 @@ fn check(
     d: &Matrix,
     step: Step,
 ) {
-    let (rate, decay) = (f64::from(step.learning_rate), f64::from(step.decay));
+    let rate = f64::from(step.learning_rate);
+    let decay = f64::from(step.decay);
     for k in 0..p.columns() {
         for j in 0..d.columns() {
-            let (mut sum, mut size) = (0.0, 0.0);
+            let mut sum = 0.0;
+            let mut size = 0.0;
             for i in 0..d.rows() {
-                let (p, d) = (f64::from(p.row(i)[k]), rate * f64::from(d.row(i)[j]));
+                let p = f64::from(p.row(i)[k]);
+                let d = rate * f64::from(d.row(i)[j]);
                 sum += (p - shift) * d;
                 size += (p + shift) * d.abs();
             }
@@ -58,7 +61,8 @@ fn check(
 
 #[test]
 fn a_small_step_of_many_images_is_not_lost() {
-    let (fan_in, fan_out) = (19, 9);
+    let fan_in = 19;
+    let fan_out = 9;
     for count in [1, 2, 63, 64, 65, 1000, 10_000] {
         let mut x = random_matrix(count, fan_in, 3);
         x.iter_mut().for_each(|x| *x = x.abs()); // all one way: where small terms add up
@@ -71,14 +75,16 @@ fn a_small_step_of_many_images_is_not_lost() {
         for (size, decay) in sizes.flat_map(|size| [(size, 0.0), (size, 0.01)]) {
             let step = Step { learning_rate: size / count as f32, decay, momentum: 0.0 };
             for cpu in Cpu::supported() {
-                let (pixels, before) = (batch(cpu, &images), layer(fan_in, fan_out));
+                let pixels = batch(cpu, &images);
+                let before = layer(fan_in, fan_out);
                 let sums = Matrix::zeros(1, fan_out); // only used forward
                 let inputs = [
                     (Input::Activations(&x), &x, 0.0, "activations"),
                     (Input::Pixels(&pixels, &sums), pixels.pixels(), 0.5, "pixels"),
                 ];
                 for (input, p, shift, what) in inputs {
-                    let (mut after, mut gradient) = (before.clone(), d.clone());
+                    let mut after = before.clone();
+                    let mut gradient = d.clone();
                     after.update(cpu, input, &mut gradient, step, None, &mut Matrix::default());
                     let what = format!("{cpu}, {what}, batch {count}, step {size}, decay {decay}");
                     check((&what, cpu), [&before, &after], (p, shift), &d, step);
@@ -124,7 +130,8 @@ impl Pair {
         let Pair { cpu, layers: [layer, other], kept, drifts, .. } = self;
         let [weights, others] = [&*layer, &*other].map(|layer| bits(&layer.weight.to_vec()));
         assert_eq!(weights, others, "{what}: what is kept is only a sum");
-        let (mut fresh, fan_in) = (Matrix::default(), layer.weight.rows() as f64);
+        let mut fresh = Matrix::default();
+        let fan_in = layer.weight.rows() as f64;
         sum_rows(&layer.weight, &mut fresh);
         let kept = kept.of(&layer.weight);
         if drifts.is_empty() {
@@ -147,7 +154,8 @@ impl Pair {
     }
 
     fn step(&mut self, batch: &Batch, d: &Matrix, step: Step) {
-        let (cpu, has_momentum) = (self.cpu, step.momentum > 0.0);
+        let cpu = self.cpu;
+        let has_momentum = step.momentum > 0.0;
         let mut gradient = d.clone();
         let mut fresh = Matrix::default();
         for (i, (layer, velocity)) in self.layers.iter_mut().zip(&mut self.velocities).enumerate() {
@@ -168,13 +176,16 @@ impl Pair {
 
 #[test]
 fn kept_column_sums_stay_near_the_true_ones() {
-    let (fan_in, fan_out, count) = (101, 13, 37);
+    let fan_in = 101;
+    let fan_out = 13;
+    let count = 37;
     for cpu in Cpu::supported() {
         let batches = [5, 6, 7].map(|seed| batch(cpu, &noise(count, fan_in, 0.7, seed)));
         for (momentum, decay) in [(0.0, 0.0), (0.0, 1e-5), (0.0, 0.03), (0.9, 0.0), (0.9, 0.03)] {
             let layers = [(); 2].map(|()| layer(fan_in, fan_out));
             let velocities = [(); 2].map(|()| Velocity::zeros(fan_in, fan_out));
-            let (kept, drifts) = (ColumnSums::default(), Vec::new());
+            let kept = ColumnSums::default();
+            let drifts = Vec::new();
             let mut pair = Pair { cpu, layers, velocities, kept, drifts };
             for i in 0..300 {
                 let batch = &batches[i % 3];

@@ -135,7 +135,8 @@ proptest! {
         let svg = figure.svg();
         prop_assert_eq!(&svg, &figure.clone().svg());
         let elements = parse(&svg);
-        let (width, height) = (elements[0].number("width"), elements[0].number("height"));
+        let width = elements[0].number("width");
+        let height = elements[0].number("height");
         let style = elements.iter().find(|e| e.name == "style").expect("a style");
         for element in &elements {
             for (x, y) in element.points().into_iter().filter(|_| element.depth == 1) {
@@ -159,7 +160,8 @@ proptest! {
         let ys: Vec<f64> = ys.iter().map(|y| 1.0 - y / 10_f64.powi(narrow)).collect();
         let figure = accuracy(&ys);
         let ticks = ticks(&figure, "end");
-        let ((low, bottom), (high, top)) = (ticks[0], ticks[ticks.len() - 1]);
+        let (low, bottom) = ticks[0];
+        let (high, top) = ticks[ticks.len() - 1];
         let step = ticks[1].0 - ticks[0].0;
         let mut steps = ticks.windows(2).map(|pair| pair[1].0 - pair[0].0);
         prop_assert!(ticks.len() <= 10 && steps.all(|found| (found - step).abs() < 1e-9));
@@ -205,7 +207,8 @@ fn a_band_reaches_as_far_below_its_line_as_above() {
     let band =
         elements.iter().find(|e| e.attributes.contains_key("fill-opacity")).unwrap().points();
     for (i, (x, y)) in drawn(&figure).1[0].points().into_iter().enumerate() {
-        let (lower, upper) = (band[i], band[3 - i]);
+        let lower = band[i];
+        let upper = band[3 - i];
         assert!(
             lower.0 == x
                 && upper.0 == x
@@ -221,7 +224,8 @@ fn what_lies_beyond_the_bounds_is_cut_off_at_the_axis() {
     let mut figure = accuracy(&[0.0, 1.0, 0.5]);
     figure.y_bounds = (0.5, 1.0);
     let (inner, lines) = drawn(&figure);
-    let (height, points) = (inner.number("height"), lines[0].points());
+    let height = inner.number("height");
+    let points = lines[0].points();
     assert!(points[0].1 > height, "cut off: {points:?} in {height}");
     assert_eq!(
         (points[1].1, points[2].1),

@@ -114,8 +114,8 @@ fn no_text_of_a_run_changes_the_page_around_it() {
     let config =
         Config { output: evil.into(), class_names: vec![evil, "b", "c"], ..Config::default() };
     let curves = "<svg><!--DATA--></svg>"; // looks like a place to fill, and is none
-    let (accuracies, examples) =
-        ([(evil, "0.5 ± 0.1".into())], [vec![vec![1, 2], vec![3, 4]], vec![vec![5], vec![6]]]);
+    let accuracies = [(evil, "0.5 ± 0.1".into())];
+    let examples = [vec![vec![1, 2], vec![3, 4]], vec![vec![5], vec![6]]];
     let html =
         report::html(&config, &accuracies, curves, b"weights", &both(&test), &examples, &trained);
     let plain = page(&test, &trained);
@@ -142,7 +142,8 @@ fn no_text_of_a_run_changes_the_page_around_it() {
 fn agrees(test: &Dataset, trained: &Trained) {
     let html = page(test, trained);
     let data = json::parse(embedded(&html)).unwrap();
-    let (images, probabilities) = (&test.images, &trained.test_probabilities);
+    let images = &test.images;
+    let probabilities = &trained.test_probabilities;
     let classes = probabilities.columns();
     let sizes = ["rows", "columns", "classes"].map(|name| number::<usize>(member(&data, name)));
     assert_eq!(sizes, [images.rows, images.columns, classes]);
@@ -224,8 +225,8 @@ fn the_page_stays_small_whatever_the_images_and_classes() {
 
 #[test]
 fn a_run_leaves_its_network_its_configuration_and_its_accuracies() {
-    let (folder, data) =
-        (Folder::new("run"), Data { train: pictures(40, 3, 4, 3), test: pictures(25, 3, 4, 3) });
+    let folder = Folder::new("run");
+    let data = Data { train: pictures(40, 3, 4, 3), test: pictures(25, 3, 4, 3) };
     let config = Config { classes: 3, output: folder.0.clone(), ..small_config() };
     let trained = train(&config, &data, Cpu::best()).unwrap();
     assert_eq!(trained.test_probabilities, trained.network.predict(&data.test.images));

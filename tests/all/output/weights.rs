@@ -150,7 +150,8 @@ fn a_file_with_hidden_layers_must_name_their_activation_or_be_asked_for_one() {
 /// Our own writer makes one of many long class names.
 #[test]
 fn a_header_of_hundreds_of_kilobytes_is_read() {
-    let (network, long) = (network(&[4, 2], 1), "x".repeat(300 << 10));
+    let network = network(&[4, 2], 1);
+    let long = "x".repeat(300 << 10);
     let read = model(&encode(&network, (2, 2), &[("long".into(), long.clone())])).unwrap();
     assert_eq!((read.network, &read.metadata["long"]), (network, &long));
 }
@@ -189,7 +190,8 @@ fn a_network_is_finite_if_every_weight_and_every_bias_is() {
     assert!(network(&[4, 3, 2], 1).is_finite());
     for number in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
         for layer in 0..2 {
-            let (mut weight, mut bias) = (network(&[4, 3, 2], 1), network(&[4, 3, 2], 1));
+            let mut weight = network(&[4, 3, 2], 1);
+            let mut bias = network(&[4, 3, 2], 1);
             weight.layers[layer].weight.row_mut(1)[1] = number;
             bias.layers[layer].bias[1] = number;
             assert!(!weight.is_finite() && !bias.is_finite());
@@ -557,7 +559,8 @@ proptest! {
         to in any::<prop::sample::Index>(), insert: bool,
     ) {
         let bytes = encode(&network(&[6, 4, 3], 1), (2, 3), &[]);
-        let (from, to) = (from.index(bytes.len()), to.index(bytes.len()));
+        let from = from.index(bytes.len());
+        let to = to.index(bytes.len());
         let part = &bytes[from..bytes.len().min(from + length)];
         let end = if insert { to } else { bytes.len().min(to + length) };
         let spliced = [&bytes[..to], part, &bytes[end..]].concat();

@@ -57,7 +57,8 @@ fn the_plain_program_trains_the_same_network() {
     let set =
         tiny::read_set(&Path::new(env!("CARGO_MANIFEST_DIR")).join("raw_data"), "train").unwrap();
     // So large a decay that even at a hundredth of the rate the fast program holds none back.
-    let (hidden_layers, weight_decay) = (vec![128, 64, 64], 0.2);
+    let hidden_layers = vec![128, 64, 64];
+    let weight_decay = 0.2;
     let coursework = Config { hidden_layers, weight_decay, epochs: 1, ..plain_config() };
     for activation in Activation::ALL {
         for (loss, learning_rate) in [(Loss::CrossEntropy, 0.01), (Loss::MeanSquaredError, 0.1)] {

@@ -280,7 +280,8 @@ fn momentum_decay_and_a_falling_rate_are_those_of_pytorch_s_sgd() {
 
 #[test]
 fn the_seed_decides_every_bit() {
-    let (data, cpu) = (small_data(), Cpu::best());
+    let data = small_data();
+    let cpu = Cpu::best();
     let of_seed = |seed| fingerprint(&run(&Config { seed, ..small_config() }, &data, cpu));
     assert_eq!(of_seed(1), of_seed(1));
     let networks: HashSet<Vec<u32>> =
@@ -300,7 +301,8 @@ fn the_seed_decides_every_bit() {
 
 #[test]
 fn threads_change_no_bit() {
-    let (data, config) = (small_data(), small_config());
+    let data = small_data();
+    let config = small_config();
     let of_threads = |threads| fingerprint(&run(&config, &data, Cpu::best().on_threads(threads)));
     let one = of_threads(1);
     for threads in [0, 2, 3, 5, 66, 67, 1000] {
@@ -399,7 +401,9 @@ fn an_image_s_probabilities_are_its_own() {
 /// Two epochs by hand, with a last batch that is smaller, against the trainer's, bit by bit.
 #[test]
 fn training_is_its_steps_one_after_another() {
-    let (set, cpu, widths) = (pictures(101, 5, 7, 10), Cpu::best(), [35, 9, 7, 10]);
+    let set = pictures(101, 5, 7, 10);
+    let cpu = Cpu::best();
+    let widths = [35, 9, 7, 10];
     for (p, batch_size, momentum) in
         [(0.0, 16, 0.0), (0.25, 16, 0.5), (0.25, 101, 0.0), (0.25, 1, 0.0)]
     {
@@ -427,10 +431,13 @@ fn training_is_its_steps_one_after_another() {
         let zeros = |pair: &[usize]| Velocity::zeros(pair[0], pair[1]);
         let mut velocities: Vec<Velocity> =
             widths.windows(2).filter(|_| momentum > 0.0).map(zeros).collect();
-        let (mut buffers, mut order) = (network.buffers(), (0..101).collect::<Vec<usize>>());
+        let mut buffers = network.buffers();
+        let mut order = (0..101).collect::<Vec<usize>>();
         let iterations = 101_usize.div_ceil(batch_size);
         for epoch in 0..2 {
-            let (mut losses, mut correct, mut learning_rate) = (0.0, 0, 0.0);
+            let mut losses = 0.0;
+            let mut correct = 0;
+            let mut learning_rate = 0.0;
             shuffle.shuffle(&mut order);
             for (i, batch) in (epoch * iterations..).zip(order.chunks(batch_size)) {
                 let labels: Vec<u8> = batch.iter().map(|&image| set.labels[image]).collect();
@@ -464,11 +471,13 @@ fn training_is_its_steps_one_after_another() {
 
 #[test]
 fn whoever_watches_sees_every_batch_and_epoch_and_can_stop_it() {
-    let (data, config) = (small_data(), small_config());
+    let data = small_data();
+    let config = small_config();
     let train = |watch: &mut dyn FnMut(Event) -> Result<()>| {
         training::fit(Trainer::new(&config, &data.train, Cpu::best())?, &data.test, watch)
     };
-    let (mut batches, mut epochs) = (Vec::new(), Vec::new());
+    let mut batches = Vec::new();
+    let mut epochs = Vec::new();
     let trained = train(&mut |event| {
         match event {
             Event::Batch { epoch, images } => batches.push((epoch, images)),
@@ -509,11 +518,13 @@ fn random_choices_do_not_disturb_each_other() {
 /// Each epoch has the images that the deformer makes of it, on any number of threads.
 #[test]
 fn each_epoch_trains_on_images_deformed_for_it() {
-    let (images, cpu) = (first(30, &MNIST.train).images, Cpu::best());
+    let images = first(30, &MNIST.train).images;
+    let cpu = Cpu::best();
     let strengths = Deformation::default();
     let mut deformer = Deformer::new(strengths, 1, cpu, 28, 28).unwrap();
     for threads in [1, 3] {
-        let (mut found, mut expected) = (images.clone(), images.clone());
+        let mut found = images.clone();
+        let mut expected = images.clone();
         for epoch in [0, 1, 4] {
             deformer.deform_all(cpu.on_threads(threads), epoch, &images, &mut found);
             for (i, image) in expected.pixels.chunks_exact_mut(784).enumerate() {
@@ -545,15 +556,19 @@ fn each_epoch_trains_on_images_deformed_for_it() {
 #[test]
 fn dropout_keeps_its_share_and_scales_it() {
     for p in [0.0, 0.2, 0.5, 0.9_f32] {
-        let (rows, columns) = (300, 401);
+        let rows = 300;
+        let columns = 401;
         let ones = Matrix::from_rows(rows, columns, &vec![1.0; rows * columns]);
-        let (mut z, mut gradient, mut mask) = (ones.clone(), ones.clone(), Matrix::default());
+        let mut z = ones.clone();
+        let mut gradient = ones.clone();
+        let mut mask = Matrix::default();
         let mut dropout = Dropout { p, after_activation: false, rng: Rng::new(1, Stream::Dropout) };
         dropout.forward(Cpu::best(), &mut z, &mut mask);
         apply_mask(Cpu::best(), &mut gradient, &mask);
         assert_eq!(z, gradient, "one mask for both directions");
         assert!(z.iter().all(|&x| x == 0.0 || x == 1.0 / (1.0 - p)));
-        let (kept, share) = (z.iter().map(|&x| f64::from(u8::from(x != 0.0))), f64::from(1.0 - p));
+        let kept = z.iter().map(|&x| f64::from(u8::from(x != 0.0)));
+        let share = f64::from(1.0 - p);
         assert_mean("kept", kept, share, share * (1.0 - share) + 1e-12);
         // No image and no unit is favoured, so each has a mask of its own.
         let is_kept = |i: usize, j: usize| f64::from(u8::from(z.row(i)[j] != 0.0));
@@ -618,7 +633,8 @@ fn the_history_is_a_table() {
 
 #[test]
 fn the_three_accuracies() {
-    let (activation, mut rng) = (Activation::Sigmoid, Rng::new(1, Stream::Shuffle));
+    let activation = Activation::Sigmoid;
+    let mut rng = Rng::new(1, Stream::Shuffle);
     let network = Network::new(&[35, 10], activation, Initialisation::Zero, &mut rng, Cpu::best());
     let trained = |tests: &[f64]| Trained {
         network: network.clone(),
@@ -663,7 +679,8 @@ fn pixels_become_numbers_from_minus_a_half_to_a_half() {
     assert_eq!((pixels.rows(), pixels.columns()), (258, 15));
     for (row, &i) in numbers.iter().enumerate() {
         for (x, &p) in pixels.row(row).iter().zip(&images.pixels[i * 15..][..15]) {
-            let (found, expected) = (f64::from(*x) - 0.5, (f64::from(p) - 127.5) / 255.0);
+            let found = f64::from(*x) - 0.5;
+            let expected = (f64::from(p) - 127.5) / 255.0;
             assert!((found - expected).abs() <= 2.0 * crate::common::U, "{p} is {found}");
             assert!((*x == 0.0) == (p == 0) && (-0.5..=0.5).contains(&found), "{p} is {found}");
         }
