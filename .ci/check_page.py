@@ -660,15 +660,21 @@ def check_paper(page):
     text = convert("pdftotext", "-l", "1", "-", "-").decode()
     wanted = [str(best), "The run", page.data["accuracies"][0][1], "Confusion matrix"]
     check("the first page of a print has the answer and the run", all(word in text for word in wanted), wanted)
-    kind, size, _, pixels = convert("pdftoppm", "-r", "50", "-l", "1", "-").split(b"\n", 3)
-    width, height = map(int, size.split())
-    colours = [pixels[i:i + 3] for i in range(0, len(pixels), 3)]
+    pages, rest = [], convert("pdftoppm", "-r", "50", "-")
+    while rest:
+        kind, size, _, rest = rest.split(b"\n", 3)
+        width, height = map(int, size.split())
+        pages.append([rest[i:i + 3] for i in range(0, 3 * width * height, 3)])
+        rest = rest[3 * width * height:]
+    colours = pages[0]
     upper = [colours[y * width + x] for y in range(height // 4) for x in range(width // 3)]
     near = lambda colour, *wanted: all(abs(a - b) < 25 for a, b in zip(colour, wanted, strict=True))
     count = lambda place, *wanted: sum(near(colour, *wanted) for colour in place)
     for what, found, least in (("the drawing", count(upper, 20, 20, 20), 300), ("the bar", count(colours, 10, 98, 196), 500),
                                ("the matrix's right answers", count(colours, 157, 192, 231), 300)):
         check(f"{what} is on it", found > least, f"{found} pixels")
+    dark = sum(count(colours, 18, 22, 27) for colours in pages)
+    check("the curves are on white, as all is", dark < 15_000, f"{dark} dark pixels")
 
 
 def check_no_scripts(page):

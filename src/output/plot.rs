@@ -261,7 +261,7 @@ fn round_step(smallest: f64, step: f64) -> f64 {
     rounded
 }
 
-/// Replaces every colour by its dark counterpart where the reader prefers dark.
+/// Replaces every colour by its dark counterpart on a screen of a reader who prefers dark.
 fn dark_style() -> String {
     let replace = |[light, dark]: &Colour| {
         format!(
@@ -270,7 +270,7 @@ fn dark_style() -> String {
     };
     let rules: String =
         [CARD, BORDER, GRID, INK, GREY].iter().chain(&COLOURS).map(replace).collect();
-    format!("<style>@media (prefers-color-scheme:dark){{{rules}}}</style>")
+    format!("<style>@media screen and (prefers-color-scheme:dark){{{rules}}}</style>")
 }
 
 /// The colour of `name`, one of `names`.
