@@ -603,8 +603,10 @@ def check_screens(page):
         for kind, moved in (("touchStart", 0), *(("touchMove", 15 * step) for step in range(1, 6)), ("touchEnd", None)):
             page.driver.execute_cdp_cmd("Input.dispatchTouchEvent", {
                 "type": kind, "touchPoints": [] if moved is None else [{"x": x + 20, "y": y - 5 - moved}]})
-        page.wait()
-        scrolled = page.run("return scrollY")
+        scrolled = page.driver.execute_async_script("""const done = arguments[0]; // once the swing has come to rest
+            let last = -1;
+            const look = () => (scrollY === last ? done(last) : ((last = scrollY), setTimeout(look, 200)));
+            look();""")
         check("and a finger beside the pad scrolls", scrolled > 20, scrolled)
     screen(page)
 
