@@ -187,7 +187,7 @@ impl Network {
     /// # Panics
     /// If the images have another number of pixels than the first layer has inputs.
     pub fn predict(&self, images: &Images) -> Matrix {
-        self.evaluate(images, self.classes(), |buffers, rows| {
+        self.outputs(images, self.classes(), |buffers, rows| {
             rows.copy_from_slice(buffers.probabilities.padded());
         })
     }
@@ -200,7 +200,7 @@ impl Network {
     pub fn hidden(&self, images: &Images) -> Matrix {
         let widths = self.widths();
         let units: usize = widths[1..widths.len() - 1].iter().sum();
-        self.evaluate(images, units, |buffers, rows| {
+        self.outputs(images, units, |buffers, rows| {
             let stride = rows.len() / buffers.probabilities.rows();
             for (r, row) in rows.chunks_exact_mut(stride).enumerate() {
                 let activations = buffers.hidden.iter().flat_map(|hidden| hidden.a.row(r));
@@ -210,7 +210,7 @@ impl Network {
     }
 
     /// `images × columns`, whose padded rows `copy` takes from the buffers, batch after batch.
-    fn evaluate(
+    fn outputs(
         &self,
         images: &Images,
         columns: usize,

@@ -6,6 +6,7 @@
 use crate::config::Config;
 use crate::data::deformation::{Deformation, Deformer};
 use crate::data::{Dataset, Images};
+use crate::math::kernels::Cpu;
 use crate::math::matrix::Matrix;
 use crate::network::Network;
 use crate::network::activation::Activation;
@@ -65,8 +66,10 @@ impl Doubt {
         for (n, known) in known_pixels.chunks(CHUNK * size).enumerate() {
             let mut images = as_images(known);
             // Every second chunk stays as it is.
-            let seen = if n % 2 == 0 { images.clone() } else { deform(&images, 2 * n) };
-            pixels.extend(read(&seen));
+            pixels.extend(match n % 2 {
+                0 => read(&images),
+                _ => read(&deform(&images, 2 * n)),
+            });
             cpu.each(images.pixels.chunks_exact_mut(size).enumerate(), |(i, pixels)| {
                 pixels.copy_from_slice(&fake([rows, columns], seed, n * CHUNK + i));
             });
@@ -75,25 +78,7 @@ impl Doubt {
         pixels.append(&mut fakes);
         let labels = (0..2 * known).map(|i| u8::from(i >= known)).collect();
         let set = Dataset { images: Images { rows: 1, columns: units, pixels }, labels };
-        let config = Config {
-            hidden_layers: vec![64],
-            classes: 2,
-            activation: Activation::ReLU,
-            initialisation: Initialisation::He,
-            schedule: Schedule::Cosine,
-            learning_rate: 0.004,
-            momentum: 0.9,
-            weight_decay: 0.0,
-            batch_size: 64.min(2 * known),
-            epochs: 10,
-            seed,
-            ..Config::default()
-        };
-        let mut trainer = Trainer::new(&config, &set, cpu).ok()?;
-        for _ in 0..config.epochs {
-            trainer.train_epoch(|_| Ok(())).ok()?;
-        }
-        let second = trainer.network;
+        let second = trained(&set, seed, cpu)?;
 
         let pixels = held_out.chunks(CHUNK * size).flat_map(|pixels| read(&as_images(pixels)));
         let images = Images { rows: 1, columns: units, pixels: pixels.collect() };
@@ -101,8 +86,31 @@ impl Doubt {
         let mut doubts: Vec<f32> = (0..images.count()).map(|i| probabilities.row(i)[1]).collect();
         doubts.sort_by(f32::total_cmp);
         let limit = *doubts.get((SURE * doubts.len() as f64) as usize)?;
-        second.is_finite().then_some(Doubt { scales, network: second, limit })
+        Some(Doubt { scales, network: second, limit })
     }
+}
+
+/// The second network, trained; None if its weights have grown without bounds.
+fn trained(set: &Dataset, seed: u64, cpu: Cpu) -> Option<Network> {
+    let config = Config {
+        hidden_layers: vec![64],
+        classes: 2,
+        activation: Activation::ReLU,
+        initialisation: Initialisation::He,
+        schedule: Schedule::Cosine,
+        learning_rate: 0.004,
+        momentum: 0.9,
+        weight_decay: 0.0,
+        batch_size: 64.min(set.labels.len()),
+        epochs: 10,
+        seed,
+        ..Config::default()
+    };
+    let mut trainer = Trainer::new(&config, set, cpu).ok()?;
+    for _ in 0..config.epochs {
+        trainer.train_epoch(|_| Ok(())).ok()?;
+    }
+    Some(trainer.network).filter(Network::is_finite)
 }
 
 /// The mean and the standard deviation of each column, a little more where it is constant.

@@ -299,9 +299,8 @@ function pieces({ ink, strokes }) {
 function readImage(pixels) {
   const layers = outputs(network, pixels);
   const probabilities = Array.from(layers.at(-1));
-  const hidden = layers.slice(0, -1);
   const label = argmax(probabilities);
-  const [probability, unlike] = [probabilities[label], isUnlike(hidden.flatMap((a) => Array.from(a)))];
+  const [probability, unlike] = [probabilities[label], isUnlike(layers.slice(0, -1).flatMap((a) => [...a]))];
   return { pixels, probabilities, label, probability, unlike, unsure: unlike || probability < 0.5, hidden: layers[0] };
 }
 
